@@ -1,0 +1,87 @@
+//! Kinds of certificate (the civil document, never X.509), and the bytes of one.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+/// What kind of certificate a route issues. A closed set, since it is a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// 住民票の写し
+    ResidentRecord,
+    /// 住民票記載事項証明書
+    ResidentItems,
+    /// 印鑑登録証明書
+    SealRegistration,
+    /// 所得・課税証明書
+    Tax,
+    /// 戸籍全部・個人事項証明書
+    FamilyRegister,
+    /// 戸籍の附票の写し
+    FamilyRegisterAddress,
+}
+
+impl Kind {
+    /// Every kind, in declaration order.
+    pub const ALL: [Self; 6] = [
+        Self::ResidentRecord,
+        Self::ResidentItems,
+        Self::SealRegistration,
+        Self::Tax,
+        Self::FamilyRegister,
+        Self::FamilyRegisterAddress,
+    ];
+
+    /// The name in configuration files and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ResidentRecord => "resident_record",
+            Self::ResidentItems => "resident_items",
+            Self::SealRegistration => "seal_registration",
+            Self::Tax => "tax",
+            Self::FamilyRegister => "family_register",
+            Self::FamilyRegisterAddress => "family_register_address",
+        }
+    }
+}
+
+/// The body of a backend's answer. Held once, printed never, zeroed when the last holder drops it.
+pub struct DocumentBytes(Vec<u8>);
+
+impl DocumentBytes {
+    /// Takes the bytes over; the caller keeps no copy.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for verification.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Hands the bytes to the socket without a copy; they are still zeroed when the socket lets go of them.
+    pub fn into_zeroing_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for DocumentBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for DocumentBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for DocumentBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DocumentBytes({} bytes)", self.0.len())
+    }
+}

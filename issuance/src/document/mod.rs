@@ -1,0 +1,86 @@
+//! Reading a PDF the way a clerk does: only what a printer would put on the paper, in lines with places.
+//!
+//! Whatever a printer might show differently makes the whole document [`Unreadable`]; nothing is repaired or guessed.
+
+/// Bounds of one reading. Exceeding any is [`Unreadable`], never a crash or a hang.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Size of the file.
+    pub max_file_bytes: usize,
+    /// Pages.
+    pub max_pages: usize,
+    /// Indirect objects.
+    pub max_objects: usize,
+    /// All streams after decoding, together.
+    pub max_inflated_bytes: usize,
+    /// Content operators, all pages together.
+    pub max_operators: usize,
+    /// Nesting of forms, arrays and dictionaries.
+    pub max_depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 4 << 20,
+            max_pages: 64,
+            max_objects: 20_000,
+            max_inflated_bytes: 32 << 20,
+            max_operators: 200_000,
+            max_depth: 24,
+        }
+    }
+}
+
+/// Why a document cannot be vouched for; a stable word, safe for labels and logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub &'static str);
+
+/// A line of visible text: glyphs that share a baseline and follow each other without a wide gap (a gap splits the line into runs).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Text runs from left to right; a table row is one line with one run per cell.
+    pub runs: Vec<Run>,
+}
+
+/// Text without a wide gap, and its box in millimetres from the top left of the page.
+#[derive(Clone, PartialEq)]
+pub struct Run {
+    /// Unicode text as decoded; not normalized.
+    pub text: String,
+    /// Left edge.
+    pub x_mm: f32,
+    /// Top edge.
+    pub y_mm: f32,
+    /// Width.
+    pub width_mm: f32,
+    /// Height.
+    pub height_mm: f32,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Run({} chars at {:.1},{:.1})", self.text.chars().count(), self.x_mm, self.y_mm)
+    }
+}
+
+/// One page, top to bottom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// Paper width.
+    pub width_mm: f32,
+    /// Paper height.
+    pub height_mm: f32,
+    /// Lines from top to bottom.
+    pub lines: Vec<Line>,
+}
+
+/// A whole document that could be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// At least one page, each with at least one line of text.
+    pub pages: Vec<Page>,
+    /// BLAKE3 of all pages' text, places and images, without metadata: the same paper gives the same digest.
+    pub content_digest: [u8; 32],
+}

@@ -1,0 +1,202 @@
+//! Identities. Those that name a person print as `<redacted>` and are zeroed on drop.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
+
+/// An identity was malformed; the offending text is never repeated, since it may name a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text was empty.
+    #[error("is empty")]
+    Empty,
+    /// The text was longer than [`MAX_ID_BYTES`].
+    #[error("is longer than {MAX_ID_BYTES} bytes")]
+    TooLong,
+    /// The text held control characters.
+    #[error("holds control characters")]
+    Control,
+    /// Not six ASCII digits.
+    #[error("is not six ASCII digits")]
+    NotSixDigits,
+    /// The check digit does not fit.
+    #[error("has a check digit that does not fit")]
+    CheckDigit,
+}
+
+/// The longest identity accepted from outside.
+pub const MAX_ID_BYTES: usize = 256;
+
+fn bounded(text: &str) -> Result<&str, IdError> {
+    match text {
+        "" => Err(IdError::Empty),
+        t if t.len() > MAX_ID_BYTES => Err(IdError::TooLong),
+        t if t.chars().any(char::is_control) => Err(IdError::Control),
+        t => Ok(t),
+    }
+}
+
+/// Declares an identity that may name a person: redacted in `Debug`, no `Display`, zeroed on drop.
+macro_rules! personal_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Accepts 1 to [`MAX_ID_BYTES`] bytes without control characters.
+            pub fn new(text: &str) -> Result<Self, IdError> {
+                bounded(text).map(|t| Self(t.to_owned()))
+            }
+
+            /// The raw value, for building backend requests and comparing; never for logs or labels.
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.0.zeroize();
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(<redacted>)"))
+            }
+        }
+    };
+}
+
+personal_id!(
+    /// The subject of a certificate, by the tenant's one lane id type.
+    ResidentId
+);
+personal_id!(
+    /// Digest or serial of the card that was presented.
+    CardDigest
+);
+personal_id!(
+    /// A kiosk's session: one card presence of one resident.
+    SessionId
+);
+personal_id!(
+    /// The client's idempotency key.
+    IdempotencyKey
+);
+
+/// The device that asks. Configured and physical, so it may appear in logs (never as a metric label).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KioskId(Arc<str>);
+
+impl KioskId {
+    /// Accepts 1 to [`MAX_ID_BYTES`] bytes without control characters.
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        bounded(text).map(|t| Self(t.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// 全国地方公共団体コード: five digits and a check digit (weights 6,5,4,3,2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MunicipalityCode([u8; 6]);
+
+impl MunicipalityCode {
+    /// Parses six ASCII digits whose check digit fits.
+    pub fn new(text: &str) -> Result<Self, IdError> {
+        let digits: [u8; 6] = text.as_bytes().try_into().map_err(|_| IdError::NotSixDigits)?;
+        if !digits.iter().all(u8::is_ascii_digit) {
+            return Err(IdError::NotSixDigits);
+        }
+        let [a, b, c, d, e, check] = digits.map(|x| u32::from(x - b'0'));
+        let sum = 6 * a + 5 * b + 4 * c + 3 * d + 2 * e;
+        if (11 - sum % 11) % 10 == check { Ok(Self(digits)) } else { Err(IdError::CheckDigit) }
+    }
+
+    /// The six digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("000000")
+    }
+
+    /// Codes starting with 99 belong to no municipality: demonstrations and tests.
+    pub fn is_reserved_for_tests(&self) -> bool {
+        self.0.starts_with(b"99")
+    }
+}
+
+impl fmt::Display for MunicipalityCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for MunicipalityCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MunicipalityCode({self})")
+    }
+}
+
+impl TryFrom<String> for MunicipalityCode {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        Self::new(&text)
+    }
+}
+
+impl From<MunicipalityCode> for String {
+    fn from(code: MunicipalityCode) -> Self {
+        code.as_str().to_owned()
+    }
+}
+
+/// One request, for its whole life and in every log line, record and problem: 128 bits, UUIDv7, also the trace id's source.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u128);
+
+impl RequestId {
+    /// From the 128 bits of a UUIDv7 that the edge minted.
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The 128 bits.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// Reads the hyphenated lower-case form that `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex: String = text.split('-').collect();
+        let canonical = text.len() == 36 && hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        canonical.then(|| u128::from_str_radix(&hex, 16).ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let b = self.0;
+        write!(
+            f,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            b >> 96,
+            (b >> 80) & 0xffff,
+            (b >> 64) & 0xffff,
+            (b >> 48) & 0xffff,
+            b & 0xffff_ffff_ffff
+        )
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

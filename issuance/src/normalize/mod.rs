@@ -1,0 +1,1 @@
+//! What clerks' systems vary, and nothing else, made equal.
