@@ -1,1 +1,12 @@
-//! placeholder
+//! The issuance gateway: HTTP edge, request-scoped isolation, admission, release gate.
+//!
+//! A request's walk: `server` → `stack` (`layer/*` in order) → `bound` → `dispatch` → worker → `release` → `response`.
+
+pub mod body;
+pub mod bound;
+pub mod clock;
+pub mod outcome;
+pub mod problem;
+pub mod route;
+pub mod template;
+pub mod tenant;

@@ -1,0 +1,231 @@
+//! A declared operation, compiled: what a request must say, whom to ask, what to check. Frozen after loading.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use sekisho_issuance::answer::AnswerView;
+use sekisho_issuance::certificate::Kind;
+use sekisho_issuance::checks::{CheckPlan, LookupFields};
+use sekisho_issuance::request::Operation;
+
+use crate::problem::ProblemTemplate;
+use crate::template::RequestTemplate;
+
+/// Whether what fails a check is kept in, or counted and let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Counted only.
+    Observe,
+    /// Kept in. The default, and the stricter (`max` of two modes is the one that holds).
+    Enforce,
+}
+
+impl Mode {
+    /// The name in configuration files and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+/// Where a fact stands in a request, or in an answer that facts are learned from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extractor {
+    /// The one value of a header.
+    Header(HeaderName),
+    /// A `{segment}` of the route's path.
+    Path(Arc<str>),
+    /// The one value of a query parameter.
+    Query(Arc<str>),
+    /// An RFC 6901 pointer into a JSON body.
+    Json(Arc<str>),
+}
+
+/// What a fact is called in a `facts` or `learn` table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FactName {
+    /// The device.
+    Kiosk,
+    /// The card presence.
+    Session,
+    /// The municipality.
+    Municipality,
+    /// The applicant.
+    Resident,
+    /// The card.
+    Card,
+    /// The client's retry key.
+    IdempotencyKey,
+    /// Anything else: an item of the selection.
+    Selection(Arc<str>),
+}
+
+/// One line of a `facts` or `learn` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactRule {
+    /// Which fact.
+    pub fact: FactName,
+    /// Where it stands.
+    pub from: Extractor,
+}
+
+/// Who vouches for the resident.
+#[derive(Debug, Clone)]
+pub enum Authority {
+    /// A lookup by card.
+    Lookup(Arc<Lookup>),
+    /// The caller itself did the card check; a residual risk that `check` lists.
+    TrustedSource,
+    /// Nobody needs to: the route releases nothing about a resident that its session has not proven.
+    Session,
+}
+
+/// How currency is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Currency {
+    /// By a check of the route.
+    Checked,
+    /// Not at all; listed per tenant.
+    Unproven,
+}
+
+/// A question to an authority.
+#[derive(Debug)]
+pub struct Lookup {
+    /// Its configured name.
+    pub name: Arc<str>,
+    /// Whom it asks.
+    pub backend: Arc<str>,
+    /// What it asks.
+    pub request: RequestTemplate,
+    /// How long.
+    pub timeout: Duration,
+    /// How its reply is read.
+    pub fields: LookupFields,
+    /// Longer replies are cut off.
+    pub max_response_bytes: usize,
+}
+
+/// The backend's lawful "no": a closed list of codes that a kiosk may hear.
+#[derive(Debug, Clone)]
+pub struct Refusals {
+    /// Status codes under which a refusal comes.
+    pub status: Vec<u16>,
+    /// Where its code stands.
+    pub code: Arc<str>,
+    /// The codes that may be passed on.
+    pub codes: Vec<Arc<str>>,
+    /// Where it names the resident; a refusal that names another is a mismatch.
+    pub resident: Option<Arc<str>>,
+}
+
+/// A refusal that was recognised.
+#[derive(Clone)]
+pub struct Refusal {
+    /// The declared code.
+    pub code: Arc<str>,
+    /// The status it came under.
+    pub status: u16,
+    /// The resident it names, where the route says where to look: personal data, hence no `Debug`.
+    pub resident: Option<String>,
+}
+
+impl Refusals {
+    /// Recognises a declared refusal; anything else is `None` and goes through the checks, which will say no.
+    pub fn recognise(&self, answer: &AnswerView<'_>) -> Option<Refusal> {
+        if answer.framing_surprise || !self.status.contains(&answer.status) {
+            return None;
+        }
+        let value: serde_json::Value = serde_json::from_slice(answer.body).ok()?;
+        let found = value.pointer(&self.code)?.as_str()?;
+        let code = self.codes.iter().find(|c| c.as_ref() == found)?.clone();
+        let resident =
+            self.resident.as_ref().and_then(|p| value.pointer(p)).and_then(|v| v.as_str()).map(str::to_owned);
+        Some(Refusal { code, status: answer.status, resident })
+    }
+}
+
+/// `replay = { key = [...], keep = "120s" }`: which facts make a repeated request the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// Names of facts.
+    pub key: Vec<Arc<str>>,
+    /// For how long.
+    pub keep: Duration,
+}
+
+/// One segment of a route's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Must be equal.
+    Literal(Arc<str>),
+    /// Any one segment, by name.
+    Param(Arc<str>),
+}
+
+/// One `[routes.NAME]`, compiled.
+pub struct Route {
+    /// The metric label.
+    pub name: Arc<str>,
+    /// The method it matches.
+    pub method: Method,
+    /// The path it matches.
+    pub path: Vec<Segment>,
+    /// What it does.
+    pub operation: Operation,
+    /// Which certificate it issues.
+    pub kind: Option<Kind>,
+    /// The backend it calls.
+    pub backend: Arc<str>,
+    /// Arrival to release, all of it.
+    pub timeout: Duration,
+    /// How long a call may still have effect after nobody waits for it.
+    pub max_run: Duration,
+    /// Enforce, unless the file says observe.
+    pub mode: Mode,
+    /// Where the facts stand in the request.
+    pub facts: Vec<FactRule>,
+    /// Where facts stand in the answer.
+    pub learn: Vec<FactRule>,
+    /// Who vouches for the resident.
+    pub authority: Authority,
+    /// The lookup that the checks compare with, inside the lane, before the call.
+    pub lookup: Option<Arc<Lookup>>,
+    /// The version probe, inside the lane, after the call.
+    pub probe: Option<Arc<Lookup>>,
+    /// The lookup that names the household, where the route may print others than the applicant.
+    pub household: Option<Arc<Lookup>>,
+    /// Whether the lookup is independent of the backend that issues.
+    pub independent_lookup: bool,
+    /// How currency is proven.
+    pub currency: Currency,
+    /// What is checked.
+    pub checks: CheckPlan,
+    /// The answer echoes our request id or nonce, so that its channel may be used again.
+    pub echoed: bool,
+    /// Request headers that the backend may see, besides content type and our own.
+    pub request_headers: Vec<HeaderName>,
+    /// Answer headers that the kiosk may see, besides our own.
+    pub response_headers: Vec<HeaderName>,
+    /// The backend's "no" that a kiosk may hear.
+    pub refusals: Option<Refusals>,
+    /// How the gateway says no on this route.
+    pub problem: Arc<ProblemTemplate>,
+    /// Media types that a `pass` route may answer with; empty elsewhere.
+    pub pass_media_types: Vec<Arc<str>>,
+    /// Longer requests are refused.
+    pub max_request_bytes: usize,
+    /// Longer answers are cut off and burned.
+    pub max_response_bytes: usize,
+    /// Which repeated request is the same one.
+    pub replay: Option<Replay>,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Route({})", self.name)
+    }
+}
