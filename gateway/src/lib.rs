@@ -8,5 +8,7 @@ pub mod clock;
 pub mod outcome;
 pub mod problem;
 pub mod route;
+pub mod state_dir;
 pub mod template;
 pub mod tenant;
+
