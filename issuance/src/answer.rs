@@ -1,5 +1,16 @@
 //! A backend's answer as plain values: what the checks read. No HTTP types here.
 
+mod json;
+mod pointer;
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use json::{MAX_JSON_BYTES, MAX_JSON_DEPTH, json};
+pub use pointer::{Pointer, PointerError, pointer};
+
 /// The head and body of one answer, borrowed.
 #[derive(Clone, Copy)]
 pub struct AnswerView<'a> {
@@ -13,13 +24,48 @@ pub struct AnswerView<'a> {
     pub framing_surprise: bool,
 }
 
-impl AnswerView<'_> {
+impl<'a> AnswerView<'a> {
     /// The one value of a header; `None` when absent, repeated or not UTF-8.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&'a str> {
         let mut values = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         match (values.next(), values.next()) {
             (Some((_, value)), None) => std::str::from_utf8(value).ok(),
             _ => None,
         }
+    }
+
+    /// Whether a header is there at all, repeated or not.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Where a value stands in an answer: `{ header = "X-Request-Id" }` or `{ json = "/sessionId" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Extract {
+    /// The one value of this header.
+    Header(String),
+    /// The text, whole number or boolean at this RFC 6901 pointer.
+    Json(Pointer),
+}
+
+impl Extract {
+    /// The value as text; `None` when absent, repeated or not a plain value. `body` is the strictly parsed body.
+    pub fn find<'a>(&self, answer: &AnswerView<'a>, body: Option<&'a Value>) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Header(name) => answer.header(name).map(|value| Cow::Borrowed(value.trim_matches([' ', '\t']))),
+            Self::Json(pointer) => plain_text(pointer.find(body?)?),
+        }
+    }
+}
+
+/// A plain JSON value as text. A fraction is refused: it may have lost digits of what was sent.
+pub fn plain_text(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(Cow::Owned(number.to_string())),
+        Value::Bool(truth) => Some(Cow::Borrowed(if *truth { "true" } else { "false" })),
+        _ => None,
     }
 }

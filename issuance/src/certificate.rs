@@ -46,6 +46,18 @@ impl Kind {
             Self::FamilyRegisterAddress => "family_register_address",
         }
     }
+
+    /// The Japanese title, as it is printed.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::ResidentRecord => "住民票の写し",
+            Self::ResidentItems => "住民票記載事項証明書",
+            Self::SealRegistration => "印鑑登録証明書",
+            Self::Tax => "所得・課税証明書",
+            Self::FamilyRegister => "戸籍全部・個人事項証明書",
+            Self::FamilyRegisterAddress => "戸籍の附票の写し",
+        }
+    }
 }
 
 /// The body of a backend's answer. Held once, printed never, zeroed when the last holder drops it.

@@ -28,11 +28,36 @@ pub enum CheckName {
     Version,
     /// A JST date between send and receipt.
     IssuedOn,
+    /// A printed time not before the attempt.
+    IssuedAt,
     /// This content was never released for other people.
     Unique,
 }
 
 impl CheckName {
+    /// Every check, in declaration order.
+    pub const ALL: [Self; 13] = [
+        Self::Shape,
+        Self::Echo,
+        Self::Identity,
+        Self::Kind,
+        Self::Municipality,
+        Self::Selection,
+        Self::Pages,
+        Self::IssueNumber,
+        Self::AsOf,
+        Self::Version,
+        Self::IssuedOn,
+        Self::IssuedAt,
+        Self::Unique,
+    ];
+
+    /// Whether a mismatch means that the answer names something else (another id, person, kind, municipality, or content
+    /// already released to others); the rest say that an answer is malformed, out of time or out of date.
+    pub const fn names_its_subject(self) -> bool {
+        matches!(self, Self::Echo | Self::Identity | Self::Kind | Self::Municipality | Self::Unique | Self::IssueNumber)
+    }
+
     /// The name in configuration files and metric labels.
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,6 +72,7 @@ impl CheckName {
             Self::AsOf => "as_of",
             Self::Version => "version",
             Self::IssuedOn => "issued_on",
+            Self::IssuedAt => "issued_at",
             Self::Unique => "unique",
         }
     }
@@ -95,4 +121,12 @@ pub struct Finding {
     pub verdict: Verdict,
     /// Whether the expectation came from somewhere other than the kiosk alone: only then may a mismatch latch.
     pub independent: bool,
+}
+
+impl Finding {
+    /// A mismatch that names something else, against an expectation that does not come from the kiosk alone. Where the
+    /// shape is good as well, this suspends the municipality x kind at once.
+    pub fn is_confirmed(&self) -> bool {
+        self.independent && self.check.names_its_subject() && matches!(self.verdict, Verdict::Mismatch { .. })
+    }
 }

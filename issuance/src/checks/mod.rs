@@ -1,17 +1,24 @@
 //! The checks of a route: a compiled plan, the evidence it reads, and one finding per check.
 
+mod context;
+mod lookup;
+pub mod quantity;
 pub mod spec;
+pub mod suggest;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::answer::AnswerView;
-use crate::document::{Document, Limits};
+use crate::document::{Document, Limits, Unreadable};
 use crate::id::{RequestId, ResidentId};
 use crate::request::Facts;
-use crate::verdict::{CheckName, Finding};
+use crate::verdict::{CheckName, Finding, Verdict};
 
+pub use context::{AnswerKind, LookupContext, PlanContext};
 pub use spec::{ChecksSpec, LookupFields};
 
 /// A mistake in a `checks` or `lookups` table, found when a plan is compiled.
@@ -65,6 +72,8 @@ pub struct Evidence<'a> {
     pub watermark: Option<&'a str>,
     /// The name printed for the municipality (`見本市`), where configured.
     pub municipality_name: Option<&'a str>,
+    /// Whether our clock is known to be right; otherwise `issued_on` and `issued_at` are Unverifiable.
+    pub clock_synchronized: bool,
 }
 
 /// What a plan found.
@@ -79,6 +88,50 @@ pub struct Findings {
     pub issue_number: Option<String>,
 }
 
+impl Findings {
+    /// Whether every check matched; no finding at all is not a pass.
+    pub fn all_match(&self) -> bool {
+        !self.findings.is_empty() && self.findings.iter().all(|f| f.verdict == Verdict::Match)
+    }
+
+    /// The finding that suspends at once: the shape is good and the answer names something else, against an expectation
+    /// that does not come from the kiosk alone. `unique` and `issue_number` findings are judged by [`Finding::is_confirmed`].
+    pub fn confirmed_mismatch(&self) -> Option<&Finding> {
+        let shape_is_good = !self.findings.iter().any(|f| f.check == CheckName::Shape && f.verdict != Verdict::Match);
+        self.findings.iter().find(|f| shape_is_good && f.is_confirmed())
+    }
+}
+
+/// What the body of an answer turned out to be.
+pub enum Content {
+    /// A document that could be read.
+    Document(Document),
+    /// One JSON value.
+    Json(Value),
+    /// Not looked into.
+    Opaque,
+    /// Nothing that can be vouched for; the reason is a stable word.
+    Unreadable(&'static str),
+}
+
+impl From<Result<Document, Unreadable>> for Content {
+    fn from(read: Result<Document, Unreadable>) -> Self {
+        match read {
+            Ok(document) => Self::Document(document),
+            Err(Unreadable(reason)) => Self::Unreadable(reason),
+        }
+    }
+}
+
+/// What the gateway's memory needs for `unique`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UniquePolicy {
+    /// How long a content is remembered.
+    pub window: Duration,
+    /// Refuse also the same residents' content in another session.
+    pub strict: bool,
+}
+
 /// The checks of one route, compiled once.
 pub struct CheckPlan {
     spec: ChecksSpec,
@@ -86,14 +139,14 @@ pub struct CheckPlan {
 }
 
 impl CheckPlan {
-    /// Compiles and cross-checks a `checks` table.
-    pub fn compile(spec: &ChecksSpec) -> Result<Self, Vec<SpecError>> {
-        Ok(Self { spec: spec.clone(), limits: Limits::default() })
+    /// Compiles and cross-checks a `checks` table against the rest of its route; every mistake is reported.
+    pub fn compile(spec: &ChecksSpec, context: &PlanContext<'_>) -> Result<Self, Vec<SpecError>> {
+        Ok(Self { spec: spec.clone(), limits: context.limits })
     }
 
-    /// The checks that are on, in the order in which they run.
+    /// The checks that are on, in the order in which they run. `unique` and `issue_number` end with the gateway's memory.
     pub fn names(&self) -> Vec<CheckName> {
-        let _ = (&self.spec, &self.limits);
+        let _ = &self.spec;
         Vec::new()
     }
 
@@ -102,8 +155,53 @@ impl CheckPlan {
         Vec::new()
     }
 
+    /// What `check` should say beside errors, in plain words.
+    pub fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The lookup whose replies the evidence must hold as `before` (and `after`, see [`CheckPlan::needs_after`]).
+    pub fn lookup(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether the lookup must be asked again after the call.
+    pub fn needs_after(&self) -> bool {
+        false
+    }
+
+    /// Whether an echo proves that an answer belongs to its request, so that a connection may be reused.
+    pub fn echoed(&self) -> bool {
+        false
+    }
+
+    /// What `unique` asks of the gateway's memory; `None` where it is off.
+    pub fn unique(&self) -> Option<UniquePolicy> {
+        None
+    }
+
+    /// Reads the body as the plan expects it. Never panics on any bytes; bounded by the document limits.
+    pub fn read(&self, body: &[u8]) -> Content {
+        crate::document::read(body, &self.limits).into()
+    }
+
     /// Runs every check. Never panics on any bytes; time and memory are bounded by the document limits.
-    pub fn run(&self, _evidence: &Evidence<'_>) -> Findings {
-        Findings { findings: Vec::new(), document: None, content_digest: [0; 32], issue_number: None }
+    pub fn run(&self, evidence: &Evidence<'_>) -> Findings {
+        self.judge(evidence, self.read(evidence.answer.body))
+    }
+
+    /// Runs every check on an answer that was read already.
+    pub fn judge(&self, _evidence: &Evidence<'_>, content: Content) -> Findings {
+        let document = match content {
+            Content::Document(document) => Some(document),
+            _ => None,
+        };
+        Findings { findings: Vec::new(), document, content_digest: [0; 32], issue_number: None }
+    }
+
+    /// For `read`: per page the lines and what each extractor finds; with evidence, what each check says. The result
+    /// holds the document's text: it is for the person who asked for it, never for logs.
+    pub fn explain(&self, _content: Content, _evidence: Option<&Evidence<'_>>) -> Value {
+        Value::Null
     }
 }
