@@ -7,8 +7,8 @@ pub mod bound;
 pub mod clock;
 pub mod outcome;
 pub mod problem;
+pub mod registry;
 pub mod route;
 pub mod state_dir;
 pub mod template;
 pub mod tenant;
-
