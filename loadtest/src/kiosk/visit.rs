@@ -1,0 +1,177 @@
+//! The steps of one person's visit to a kiosk: card in, ask, card out.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::line::{Line, Trouble};
+use super::said::Said;
+
+/// Of whom the paper should speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The holder of the card.
+    Alone,
+    /// Everyone in the household.
+    Household,
+}
+
+impl Scope {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Alone => "self",
+            Self::Household => "household",
+        }
+    }
+}
+
+/// How long a person waits for an answer before walking away.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience(pub Duration);
+
+/// A session as the answer to `open` described it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The session.
+    pub session: String,
+    /// Whom the backend takes the card's holder for.
+    pub resident: String,
+}
+
+/// One answer with when it was asked for and when it was complete.
+#[derive(Debug)]
+pub struct Exchange {
+    /// What it meant.
+    pub said: Said,
+    /// The id under which the other side knows the request, when it told.
+    pub request_id: Option<String>,
+    /// Before the first byte went out.
+    pub sent: Instant,
+    /// When the answer was complete, or nobody waited any more.
+    pub done: Instant,
+}
+
+/// A device: its terminal number, its line and its person's patience.
+pub struct Kiosk {
+    terminal: String,
+    line: Line,
+    patience: Patience,
+}
+
+impl Kiosk {
+    /// The kiosk `terminal`, speaking to `target`.
+    pub fn new(terminal: impl Into<String>, target: SocketAddr, patience: Patience) -> Self {
+        Self { terminal: terminal.into(), line: Line::to(target), patience }
+    }
+
+    /// Its number.
+    pub fn terminal(&self) -> &str {
+        &self.terminal
+    }
+
+    /// Speaks to another address from now on (the gateway came back on another port).
+    pub fn redirect(&mut self, target: SocketAddr) {
+        if self.line.target() != target {
+            self.line = Line::to(target);
+        }
+    }
+
+    /// Another patience from now on.
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Card in.
+    pub async fn open(&mut self, card: &str, city: &str) -> (Exchange, Option<Opened>) {
+        let body = json!({"terminal": self.terminal, "cardSerial": card, "cityCode": city});
+        let exchange = self.ask(Method::POST, "/sessions", None, Some(body), None).await;
+        let opened = match &exchange.said {
+            Said::Data(body) => opened(body),
+            _ => None,
+        };
+        (exchange, opened)
+    }
+
+    /// Asks for a certificate; `path` is the last part, such as `resident-record`.
+    pub async fn issue(&mut self, session: &str, path: &str, scope: Scope) -> Exchange {
+        let body = json!({"copies": "1", "scope": scope.word()});
+        self.ask(Method::POST, &format!("/certificates/{path}"), Some(session), Some(body), None).await
+    }
+
+    /// Looks at a record.
+    pub async fn inquire(&mut self, session: &str, resident: &str) -> Exchange {
+        self.ask(Method::GET, &format!("/residents/{resident}"), Some(session), None, None).await
+    }
+
+    /// Changes an address, once.
+    pub async fn amend(&mut self, session: &str, resident: &str, address: &str, key: &str) -> Exchange {
+        let path = format!("/residents/{resident}/address");
+        self.ask(Method::POST, &path, Some(session), Some(json!({"address": address})), Some(key)).await
+    }
+
+    /// Card out.
+    pub async fn close(&mut self, session: &str) -> Exchange {
+        self.ask(Method::DELETE, &format!("/sessions/{session}"), Some(session), None, None).await
+    }
+
+    /// Breaks the connection.
+    pub fn hang_up(&mut self) {
+        self.line.hang_up();
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        session: Option<&str>,
+        body: Option<Value>,
+        key: Option<&str>,
+    ) -> Exchange {
+        let asked = Instant::now();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "issuer.example")
+            .header("x-terminal", &self.terminal);
+        if let Some(session) = session {
+            request = request.header("x-session", session);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let bytes = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
+        let Ok(request) = request.body(Full::new(bytes)) else {
+            // Only a session id that is no header value gets here; such a session cannot be used.
+            let now = Instant::now();
+            return Exchange { said: Said::Nothing(Trouble::Unreachable), request_id: None, sent: now, done: now };
+        };
+        match self.line.exchange(request, self.patience.0).await {
+            Ok(reply) => Exchange {
+                said: Said::of(&reply),
+                request_id: reply.headers.get("x-request-id").and_then(|v| v.to_str().ok()).map(str::to_owned),
+                sent: reply.sent,
+                done: reply.done,
+            },
+            Err(trouble) => {
+                Exchange { said: Said::Nothing(trouble), request_id: None, sent: asked, done: Instant::now() }
+            }
+        }
+    }
+}
+
+fn opened(body: &Value) -> Option<Opened> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(Opened { session: text("sessionId")?, resident: text("residentId")? })
+}
