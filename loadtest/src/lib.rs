@@ -2,5 +2,10 @@
 //!
 //! What judges a document here never shares code with the gateway's own verification.
 
+pub mod auditor;
 pub mod cli;
+pub mod cluster;
+pub mod incidents;
+pub mod kiosk;
 pub mod legacy;
+pub mod report;

@@ -1,0 +1,167 @@
+//! One child process: its start, its end, and the CPU time it used.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+/// Linux counts process times in these (`sysconf(_SC_CLK_TCK)` is 100 on every architecture that we run on).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// A child did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It could not be spawned at all.
+    #[error("cannot start {name}: {source}")]
+    Spawn {
+        /// Which.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It ended before it was ready.
+    #[error("{name} ended before it was ready ({status}); its last words:\n{last_words}")]
+    Ended {
+        /// Which.
+        name: String,
+        /// How.
+        status: String,
+        /// The end of its log.
+        last_words: String,
+    },
+    /// It ran, but did not get ready in time.
+    #[error("{name} was not ready within {waited:?}; its last words:\n{last_words}")]
+    NotReady {
+        /// Which.
+        name: String,
+        /// How long we waited.
+        waited: Duration,
+        /// The end of its log.
+        last_words: String,
+    },
+    /// Something around it could not be prepared.
+    #[error("{name}: {what}")]
+    Prepare {
+        /// Which.
+        name: String,
+        /// What failed.
+        what: String,
+    },
+}
+
+/// A child that dies with this value.
+pub struct Process {
+    name: String,
+    child: Child,
+}
+
+impl Process {
+    /// Starts `program` with `arguments`; both output streams go to the end of `log`.
+    pub fn start(name: &str, program: &Path, arguments: &[&str], log: &Path) -> Result<Self, StartError> {
+        let failed = |source| StartError::Spawn { name: name.to_owned(), source };
+        let out = std::fs::File::options().create(true).append(true).open(log).map_err(failed)?;
+        let err = out.try_clone().map_err(failed)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        Ok(Self { name: name.to_owned(), child })
+    }
+
+    /// What it is called in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub async fn kill(&mut self) -> std::io::Result<()> {
+        self.child.kill().await
+    }
+
+    /// SIGTERM, then waits at most `patience` before SIGKILL. Tells whether it ended by itself.
+    pub async fn terminate(&mut self, patience: Duration) -> std::io::Result<bool> {
+        if let Some(pid) = self.pid() {
+            // The standard library only knows SIGKILL.
+            Command::new("kill").args(["-TERM", &pid.to_string()]).status().await?;
+        }
+        match tokio::time::timeout(patience, self.child.wait()).await {
+            Ok(status) => status.map(|_| true),
+            Err(_) => self.kill().await.map(|()| false),
+        }
+    }
+
+    /// User and system time used so far by it and its living children.
+    pub fn cpu(&self) -> Duration {
+        self.pid().map_or(Duration::ZERO, cpu_of_tree)
+    }
+}
+
+/// User and system time used so far by the process `root` and its living descendants.
+pub fn cpu_of_tree(root: u32) -> Duration {
+    let mut parents: HashMap<u32, (u32, u64)> = HashMap::new();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+        if let Some(found) = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().as_deref().and_then(parse_stat) {
+            parents.insert(pid, found);
+        }
+    }
+    let below_root = |pid: u32| {
+        let chain = std::iter::successors(Some(pid), |p| parents.get(p).map(|(parent, _)| *parent));
+        chain.take(64).any(|p| p == root)
+    };
+    let ticks: u64 = parents.iter().filter(|(pid, _)| below_root(**pid)).map(|(_, (_, ticks))| ticks).sum();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+}
+
+/// Parent and ticks from `/proc/PID/stat` (proc(5): fields 4, 14, 15; the command in field 2 may hold anything).
+fn parse_stat(stat: &str) -> Option<(u32, u64)> {
+    let after_command = stat.rsplit_once(')')?.1;
+    let mut fields = after_command.split_ascii_whitespace();
+    let parent = fields.nth(1)?.parse().ok()?;
+    let user: u64 = fields.nth(9)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some((parent, user + system))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let stat = "42 (a) b (c) S 7 42 42 0 -1 4194304 100 0 0 0 13 4 0 0 20 0 1 0 1 1 1";
+        assert_eq!(parse_stat(stat), Some((7, 17)));
+    }
+
+    #[tokio::test]
+    async fn a_killed_child_is_gone() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut child = Process::start("sleep", Path::new("sleep"), &["600"], log.path()).unwrap();
+        assert!(child.ended().is_none());
+        child.kill().await.unwrap();
+        assert!(child.ended().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_terminated_child_may_end_by_itself() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut child = Process::start("sleep", Path::new("sleep"), &["600"], log.path()).unwrap();
+        assert!(child.terminate(Duration::from_secs(10)).await.unwrap());
+    }
+}
