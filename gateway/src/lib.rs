@@ -5,6 +5,7 @@
 pub mod body;
 pub mod bound;
 pub mod clock;
+pub mod config;
 pub mod outcome;
 pub mod problem;
 pub mod registry;

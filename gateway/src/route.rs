@@ -57,10 +57,49 @@ pub enum FactName {
     Resident,
     /// The card.
     Card,
+    /// The certificate; named by the route, never by a rule.
+    Kind,
     /// The client's retry key.
     IdempotencyKey,
     /// Anything else: an item of the selection.
     Selection(Arc<str>),
+}
+
+impl FactName {
+    /// Whether `text` can name a fact: `[a-z][a-z0-9_]*`, at most 40 characters.
+    pub fn is_name(text: &str) -> bool {
+        text.len() <= 40
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    }
+
+    /// The fact of this name; whatever is not built in is an item of the selection.
+    pub fn parse(name: &str) -> Self {
+        match name {
+            "kiosk" => Self::Kiosk,
+            "session" => Self::Session,
+            "municipality" => Self::Municipality,
+            "resident" => Self::Resident,
+            "card" => Self::Card,
+            "kind" => Self::Kind,
+            "idempotency_key" => Self::IdempotencyKey,
+            other => Self::Selection(other.into()),
+        }
+    }
+
+    /// Its name in configuration files and problems.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Kiosk => "kiosk",
+            Self::Session => "session",
+            Self::Municipality => "municipality",
+            Self::Resident => "resident",
+            Self::Card => "card",
+            Self::Kind => "kind",
+            Self::IdempotencyKey => "idempotency_key",
+            Self::Selection(item) => item,
+        }
+    }
 }
 
 /// One line of a `facts` or `learn` table.
@@ -70,17 +109,28 @@ pub struct FactRule {
     pub fact: FactName,
     /// Where it stands.
     pub from: Extractor,
+    /// What an absent item of the selection means; only selections may have one.
+    pub default: Option<Arc<str>>,
+}
+
+/// `household = { lookup = "resident", when = { scope = "household" } }`: when others than the applicant are asked for, and who names them.
+#[derive(Debug, Clone)]
+pub struct Household {
+    /// The lookup whose reply names the members.
+    pub lookup: Arc<Lookup>,
+    /// The item of the selection and its value; absent = always.
+    pub when: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// Who vouches for the resident.
 #[derive(Debug, Clone)]
 pub enum Authority {
-    /// A lookup by card.
+    /// A lookup by card, asked unless the session was opened with the same one.
     Lookup(Arc<Lookup>),
     /// The caller itself did the card check; a residual risk that `check` lists.
     TrustedSource,
-    /// Nobody needs to: the route releases nothing about a resident that its session has not proven.
-    Session,
+    /// Nobody; never on a route that issues.
+    None,
 }
 
 /// How currency is proven.
@@ -148,15 +198,6 @@ impl Refusals {
     }
 }
 
-/// `replay = { key = [...], keep = "120s" }`: which facts make a repeated request the same one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replay {
-    /// Names of facts.
-    pub key: Vec<Arc<str>>,
-    /// For how long.
-    pub keep: Duration,
-}
-
 /// One segment of a route's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Segment {
@@ -196,8 +237,8 @@ pub struct Route {
     pub lookup: Option<Arc<Lookup>>,
     /// The version probe, inside the lane, after the call.
     pub probe: Option<Arc<Lookup>>,
-    /// The lookup that names the household, where the route may print others than the applicant.
-    pub household: Option<Arc<Lookup>>,
+    /// Where the route may print others than the applicant.
+    pub household: Option<Household>,
     /// Whether the lookup is independent of the backend that issues.
     pub independent_lookup: bool,
     /// How currency is proven.
@@ -220,8 +261,8 @@ pub struct Route {
     pub max_request_bytes: usize,
     /// Longer answers are cut off and burned.
     pub max_response_bytes: usize,
-    /// Which repeated request is the same one.
-    pub replay: Option<Replay>,
+    /// The facts that together stand in for an idempotency key.
+    pub key: Vec<FactName>,
 }
 
 impl std::fmt::Debug for Route {

@@ -1,8 +1,295 @@
 //! Request templates: `{fact}` escaped for the place where it stands. Expands facts and nothing else; never reads a request.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sekisho_issuance::context::TraceParent;
+use sekisho_issuance::id::{RequestId, ResidentId};
+use sekisho_issuance::request::Facts;
+use sekisho_worker::assignment::Call;
+
+use crate::route::FactName;
+
+/// Carries our request id to a backend and back.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Carries the attempt's nonce to a backend and back.
+pub const X_SEKISHO_NONCE: HeaderName = HeaderName::from_static("x-sekisho-nonce");
+/// W3C Trace Context.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// RFC 3986 unreserved characters stay; everything else is encoded, so that a fact never ends its segment or value.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where a pattern stands, which decides how facts in it are escaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// One segment of a path.
+    Path,
+    /// A query value.
+    Query,
+    /// A header value.
+    Header,
+    /// Inside a JSON string.
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Fact(FactName),
+}
+
+/// Text with facts in braces, compiled for its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    place: Place,
+    parts: Vec<Part>,
+}
+
+impl Pattern {
+    /// Compiles `text`. In JSON a brace that begins no name is text; elsewhere it is a mistake.
+    pub fn compile(text: &str, place: Place) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            literal.push_str(before);
+            let name = after.split_once('}').filter(|(name, _)| FactName::is_name(name));
+            match name {
+                Some((name, tail)) => {
+                    if !literal.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut literal)));
+                    }
+                    parts.push(Part::Fact(FactName::parse(name)));
+                    rest = tail;
+                }
+                None if place == Place::Json => {
+                    literal.push('{');
+                    rest = after;
+                }
+                None => return Err("has a `{` that begins no fact's name".to_owned()),
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            parts.push(Part::Text(literal));
+        }
+        Ok(Self { place, parts })
+    }
+
+    /// The facts it needs.
+    pub fn facts(&self) -> impl Iterator<Item = &FactName> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Fact(name) => Some(name),
+            Part::Text(_) => None,
+        })
+    }
+
+    fn expand_into(&self, out: &mut String, facts: &Facts, about: Option<&ResidentId>) -> Result<(), FactName> {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Fact(name) => {
+                    let value = fact_value(facts, name, about).ok_or_else(|| name.clone())?;
+                    self.escape_into(out, value).ok_or_else(|| name.clone())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` where no escaping can make the value safe in its place.
+    fn escape_into(&self, out: &mut String, value: &str) -> Option<()> {
+        match self.place {
+            // `.` and `..` are unreserved, yet change the path that a server sees.
+            Place::Path if value == "." || value == ".." => return None,
+            Place::Path | Place::Query => out.extend(utf8_percent_encode(value, RESERVED)),
+            Place::Header if value.bytes().all(|b| (0x20..0x7f).contains(&b)) => out.push_str(value),
+            Place::Header => return None,
+            Place::Json => {
+                let quoted = serde_json::Value::from(value).to_string();
+                out.push_str(quoted.get(1..quoted.len().saturating_sub(1))?);
+            }
+        }
+        Some(())
+    }
+}
+
+/// The text of a fact; `about` stands for `{resident}` where the question is about another than the applicant.
+pub fn fact_value<'a>(facts: &'a Facts, name: &FactName, about: Option<&'a ResidentId>) -> Option<&'a str> {
+    match name {
+        FactName::Kiosk => facts.kiosk.as_ref().map(|k| k.as_str()),
+        FactName::Session => facts.session.as_ref().map(|s| s.expose()),
+        FactName::Municipality => facts.municipality.as_ref().map(|m| m.as_str()),
+        FactName::Resident => about.or(facts.applicant.as_ref()).map(|r| r.expose()),
+        FactName::Card => facts.card.as_ref().map(|c| c.expose()),
+        FactName::Kind => facts.kind.map(|k| k.name()),
+        FactName::IdempotencyKey => facts.idempotency_key.as_ref().map(|k| k.expose()),
+        FactName::Selection(item) => facts.selection.get(item.as_ref()).map(String::as_str),
+    }
+}
+
 /// The `request` table of a lookup, compiled.
 #[derive(Debug, Clone)]
 pub struct RequestTemplate {
     /// Method.
-    pub method: http::Method,
+    pub method: Method,
+    /// Path, beginning with a slash.
+    pub path: Pattern,
+    /// Query parameters.
+    pub query: Vec<(String, Pattern)>,
+    /// Headers.
+    pub headers: Vec<(HeaderName, Pattern)>,
+    /// A JSON body.
+    pub body: Option<Pattern>,
+}
+
+/// What identifies one exchange to a backend.
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    /// The request id.
+    pub request: RequestId,
+    /// The attempt's nonce; lookups send none.
+    pub nonce: Option<u128>,
+    /// The trace.
+    pub trace: TraceParent,
+}
+
+impl Marks {
+    /// Writes the correlation headers over whatever stands there.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        let mut text = String::with_capacity(64);
+        let _ = write!(text, "{}", self.request);
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(X_REQUEST_ID, value);
+        }
+        if let Some(nonce) = self.nonce {
+            text.clear();
+            let _ = write!(text, "{nonce:032x}");
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(X_SEKISHO_NONCE, value);
+            }
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.trace.to_header()) {
+            headers.insert(TRACEPARENT, value);
+        }
+    }
+}
+
+/// Where a rendered request goes and within which bounds.
+pub struct Target<'a> {
+    /// The backend's name.
+    pub backend: &'a Arc<str>,
+    /// Its time.
+    pub timeout: Duration,
+    /// Longer answers are cut off.
+    pub max_response_bytes: usize,
+}
+
+impl RequestTemplate {
+    /// The facts it needs.
+    pub fn facts(&self) -> impl Iterator<Item = &FactName> {
+        let patterns = std::iter::once(&self.path)
+            .chain(self.query.iter().map(|(_, p)| p))
+            .chain(self.headers.iter().map(|(_, p)| p))
+            .chain(&self.body);
+        patterns.flat_map(Pattern::facts)
+    }
+
+    /// Renders one question about `about` (the applicant where absent). `Err` names the fact that is missing or cannot stand in its place.
+    pub fn render(
+        &self,
+        target: &Target<'_>,
+        facts: &Facts,
+        about: Option<&ResidentId>,
+        marks: &Marks,
+    ) -> Result<Call, FactName> {
+        let mut path = String::with_capacity(64);
+        self.path.expand_into(&mut path, facts, about)?;
+        for (at, (name, pattern)) in self.query.iter().enumerate() {
+            path.push(if at == 0 { '?' } else { '&' });
+            path.extend(utf8_percent_encode(name, RESERVED));
+            path.push('=');
+            pattern.expand_into(&mut path, facts, about)?;
+        }
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut text = String::new();
+        for (name, pattern) in &self.headers {
+            text.clear();
+            pattern.expand_into(&mut text, facts, about)?;
+            let value = HeaderValue::from_str(&text).map_err(|_| FactName::Selection(name.as_str().into()))?;
+            headers.insert(name.clone(), value);
+        }
+        let mut body = String::new();
+        if let Some(pattern) = &self.body {
+            pattern.expand_into(&mut body, facts, about)?;
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        marks.write(&mut headers);
+        Ok(Call {
+            backend: target.backend.clone(),
+            method: self.method.clone(),
+            target: path,
+            headers,
+            body: Bytes::from(body),
+            max_response_bytes: target.max_response_bytes,
+            timeout: target.timeout,
+            echoed: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sekisho_issuance::request::Selection;
+
+    use super::*;
+
+    fn facts(resident: &str) -> Facts {
+        Facts {
+            kiosk: None,
+            session: None,
+            municipality: None,
+            residents: Vec::new(),
+            applicant: Some(ResidentId::new(resident).unwrap()),
+            kind: None,
+            selection: Selection::new(),
+            card: None,
+            idempotency_key: None,
+        }
+    }
+
+    fn expand(pattern: &str, place: Place, resident: &str) -> Result<String, FactName> {
+        let mut out = String::new();
+        Pattern::compile(pattern, place).unwrap().expand_into(&mut out, &facts(resident), None)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn a_fact_never_leaves_its_place() {
+        let hostile = "a/../b?c=d&e\"}#%";
+        assert_eq!(expand("/r/{resident}", Place::Path, hostile).unwrap(), "/r/a%2F..%2Fb%3Fc%3Dd%26e%22%7D%23%25");
+        assert_eq!(expand("{resident}", Place::Query, "a&b=c").unwrap(), "a%26b%3Dc");
+        assert_eq!(expand(r#"{"id":"{resident}"}"#, Place::Json, "a\",\"b\":\"").unwrap(), r#"{"id":"a\",\"b\":\""}"#);
+        assert_eq!(expand("/r/{resident}", Place::Path, ".."), Err(FactName::Resident));
+        assert_eq!(expand("{resident}", Place::Header, "髙"), Err(FactName::Resident));
+    }
+
+    #[test]
+    fn a_missing_fact_is_named() {
+        assert_eq!(expand("/{session}", Place::Path, "a"), Err(FactName::Session));
+    }
+
+    #[test]
+    fn an_open_brace_is_a_mistake_outside_json() {
+        assert!(Pattern::compile("/a/{resident", Place::Path).is_err());
+        assert!(Pattern::compile("/a/{}", Place::Path).is_err());
+        assert!(Pattern::compile("{\"a\": {}}", Place::Json).is_ok());
+    }
 }

@@ -1,0 +1,122 @@
+//! `facts` and `learn`: where the facts of a request stand.
+
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::section::{Placed, Section};
+use super::source::{Findings, did_you_mean};
+use crate::route::{Extractor, FactName, FactRule};
+
+const EXAMPLE: &str = "{ header = \"X-Session\" }, { path = \"id\" }, { query = \"id\" } or { json = \"/id\" }";
+
+/// The `facts` table; `params` are the names of the path's segments.
+pub(super) fn table(
+    section: &mut Section<'_>,
+    key: &'static str,
+    params: &[Arc<str>],
+    found: &mut Findings,
+) -> Vec<FactRule> {
+    let Some(table) = section.section(found, key) else { return Vec::new() };
+    let mut rules = Vec::new();
+    for (name, value) in table.entries() {
+        if !FactName::is_name(name.value) {
+            name.wrong(found, "is not a fact's name ([a-z][a-z0-9_]*)", "");
+            continue;
+        }
+        let fact = FactName::parse(name.value);
+        if fact == FactName::Kind {
+            name.wrong(found, "is said by the route itself", "kind = \"resident_record\" in the route");
+            continue;
+        }
+        let Some(entry) = value.get_ref().as_table() else {
+            name.wrong(found, "must say where it stands", EXAMPLE);
+            continue;
+        };
+        let mut entry = Section::new(entry, name.key.clone(), value.span());
+        let from = extractor(&mut entry, &name, params, found);
+        let default = entry.text(found, "default", "self");
+        if let Some(default) = &default
+            && !matches!(fact, FactName::Selection(_))
+        {
+            default.wrong(found, "is only for items of the selection: an identity has no default", "remove it");
+        }
+        entry.finish(found);
+        if let Some(from) = from {
+            rules.push(FactRule { fact, from, default: default.map(|d| d.value.into()) });
+        }
+    }
+    rules
+}
+
+/// The `learn` table: facts that only the answer holds.
+pub(super) fn learned(section: &mut Section<'_>, found: &mut Findings) -> Vec<FactRule> {
+    let span = section.place("learn");
+    let key = section.key("learn");
+    let rules = table(section, "learn", &[], found);
+    for rule in &rules {
+        let key = format!("{key}.{}", rule.fact.name());
+        if !matches!(rule.fact, FactName::Session | FactName::Resident) {
+            found.mistake(&span, key, "cannot be learned from an answer", "only `session` and `resident` can");
+        } else if !matches!(rule.from, Extractor::Json(_) | Extractor::Header(_)) {
+            found.mistake(&span, key, "must stand in the answer", "{ json = \"/sessionId\" }");
+        }
+    }
+    rules
+}
+
+fn extractor(
+    entry: &mut Section<'_>,
+    name: &Placed<&str>,
+    params: &[Arc<str>],
+    found: &mut Findings,
+) -> Option<Extractor> {
+    let before = found.mistakes.len();
+    let mut from = Vec::new();
+    if let Some(placed) = entry.text(found, "header", "X-Session") {
+        match HeaderName::from_bytes(placed.value.to_ascii_lowercase().as_bytes()) {
+            Ok(header) => from.push(Extractor::Header(header)),
+            Err(_) => placed.wrong(found, "is not a header name", "\"X-Session\""),
+        }
+    }
+    if let Some(placed) = entry.text(found, "path", "id") {
+        if params.iter().any(|p| p.as_ref() == placed.value) {
+            from.push(Extractor::Path(placed.value.into()));
+        } else {
+            let suggestion = match did_you_mean(placed.value, params.iter().map(AsRef::as_ref)) {
+                Some(near) => format!("{near:?}"),
+                None => format!("a segment `{{{}}}` in `match`", placed.value),
+            };
+            placed.wrong(found, "names no segment of `match`", suggestion);
+        }
+    }
+    if let Some(placed) = entry.text(found, "query", "id") {
+        from.push(Extractor::Query(placed.value.into()));
+    }
+    if let Some(placed) = entry.text(found, "json", "/id")
+        && let Some(pointer) = pointer(&placed, found)
+    {
+        from.push(Extractor::Json(pointer));
+    }
+    for unsupported in ["form", "xml", "client_cert", "connection"] {
+        if entry.has(unsupported) {
+            let span = entry.place(unsupported);
+            entry.forgive(unsupported);
+            found.mistake(&span, entry.key(unsupported), "is not supported by this version", EXAMPLE);
+        }
+    }
+    if from.len() != 1 && found.mistakes.len() == before {
+        name.wrong(found, "must name exactly one place", EXAMPLE);
+    }
+    (from.len() == 1).then(|| from.pop()).flatten()
+}
+
+/// An RFC 6901 pointer.
+pub(super) fn pointer(placed: &Placed<&str>, found: &mut Findings) -> Option<Arc<str>> {
+    let escapes = placed.value.split('~').skip(1).all(|tail| tail.starts_with(['0', '1']));
+    if placed.value.starts_with('/') && escapes {
+        return Some(placed.value.into());
+    }
+    placed.wrong(found, "is not a JSON pointer (RFC 6901)", "\"/error/code\"");
+    None
+}

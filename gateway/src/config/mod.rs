@@ -1,0 +1,136 @@
+//! The configuration: read once, every mistake collected, compiled and then frozen. Never half applied.
+
+mod backends;
+mod facts;
+mod listeners;
+mod lookups;
+mod problems;
+mod quantity;
+mod routes;
+mod rules;
+mod section;
+mod source;
+mod tenants;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sekisho_issuance::id::MunicipalityCode;
+use toml::de::DeTable;
+
+use crate::route::{Mode, Route};
+use crate::tenant::Tenant;
+use section::{Placed, Section};
+use source::Findings;
+
+pub use backends::Backend;
+pub use listeners::{Listeners, Server, SessionLimits};
+pub use source::{Mistake, Note};
+
+/// The layout of the file that this build reads.
+const LAYOUT: usize = 1;
+/// A longer file is refused unread.
+pub const MAX_FILE_BYTES: usize = 4 << 20;
+
+/// A configuration that `check` accepts.
+#[derive(Debug)]
+pub struct Config {
+    /// Listeners, limits and the state directory: fixed until a restart.
+    pub listeners: Listeners,
+    /// Enforce, unless the file says otherwise.
+    pub mode: Mode,
+    /// Backends by name.
+    pub backends: BTreeMap<Arc<str>, Backend>,
+    /// Declared operations.
+    pub routes: Vec<Arc<Route>>,
+    /// Municipalities.
+    pub tenants: HashMap<MunicipalityCode, Arc<Tenant>>,
+    /// What an operator must know although it is allowed.
+    pub notes: Vec<Note>,
+    /// BLAKE3 of the text, for logs and records.
+    pub digest: [u8; 32],
+}
+
+/// Reads a configuration; `Err` holds every mistake, in the order of their lines. Never panics on any text.
+pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+    let mut found = Findings::new(text);
+    if text.len() > MAX_FILE_BYTES {
+        found.mistake(&rules::NOWHERE, "file", format!("is longer than {MAX_FILE_BYTES} bytes"), "");
+        return Err(found.mistakes);
+    }
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        found.mistake(&error.span().unwrap_or(rules::NOWHERE), "toml", error.message().replace('\n', " "), "");
+    }
+    if !found.mistakes.is_empty() {
+        return Err(found.mistakes);
+    }
+    let mut root = Section::new(root.get_ref(), String::new(), rules::NOWHERE);
+    match root.count(&mut found, "version", 1, usize::MAX) {
+        Some(version) if version.value != LAYOUT => {
+            version.wrong(&mut found, format!("is a layout that this build does not read ({LAYOUT})"), "version = 1");
+        }
+        Some(_) => {}
+        None if root.has("version") => {}
+        None => found.mistake(&rules::NOWHERE, "version", "is missing", "version = 1"),
+    }
+    let mode = mode(&mut root, Mode::Observe, &mut found);
+    let listeners = listeners::read(&mut root, &mut found);
+    let backends = backends::read(&mut root, &mut found);
+    let lookups = lookups::read(&mut root, &backends, &mut found);
+    let problems = problems::read(&mut root, &mut found);
+    let tenants = tenants::read(&mut root, mode, &mut found);
+    let around = routes::Around { mode, backends: &backends, lookups: &lookups, problems: &problems };
+    let routes = routes::read(&mut root, &around, &mut found);
+    if routes.is_empty() && !root.has("routes") {
+        found.mistake(
+            &rules::NOWHERE,
+            "routes",
+            "is missing: nothing is declared, so everything is refused",
+            "[routes.NAME]",
+        );
+    }
+    root.finish(&mut found);
+    let Findings { mut mistakes, mut notes, .. } = found;
+    notes.sort_by_key(|note| note.line);
+    mistakes.sort_by_key(|mistake| mistake.line);
+    match listeners {
+        Some(listeners) if mistakes.is_empty() => {
+            let digest = *blake3::hash(text.as_bytes()).as_bytes();
+            Ok(Config { listeners, mode, backends, routes, tenants, notes, digest })
+        }
+        _ => Err(mistakes),
+    }
+}
+
+/// `mode`, absent = what stands above; it may only be as strict or stricter. The whole file's is `enforce` when absent.
+fn mode(section: &mut Section<'_>, above: Mode, found: &mut Findings) -> Mode {
+    let whole_file = section.path().is_empty();
+    let Some(placed) = section.text(found, "mode", "enforce") else {
+        return if whole_file { Mode::Enforce } else { above };
+    };
+    let written = match placed.value {
+        "observe" => Mode::Observe,
+        "enforce" => Mode::Enforce,
+        _ => {
+            placed.wrong(found, "must be `observe` or `enforce`", "mode = \"enforce\"");
+            return Mode::Enforce;
+        }
+    };
+    if written < above {
+        placed.wrong(found, "may only be stricter than the file's `mode`", "mode = \"enforce\"");
+        return above;
+    }
+    written
+}
+
+/// Names of tables that become metric labels.
+fn label(name: &Placed<&str>, found: &mut Findings) {
+    let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    if name.value.is_empty() || name.value.len() > 64 || !name.value.bytes().all(fits) {
+        name.wrong(found, "becomes a metric label and must be [a-z0-9_-], at most 64", "resident_record");
+    }
+}
+
+#[cfg(test)]
+mod tests;

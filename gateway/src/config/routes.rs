@@ -1,0 +1,388 @@
+//! `[routes.NAME]`: declared operations. An undeclared path is refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use sekisho_issuance::certificate::Kind;
+use sekisho_issuance::checks::{CheckPlan, ChecksSpec};
+use sekisho_issuance::request::Operation;
+use sekisho_issuance::verdict::CheckName;
+
+use super::backends::Backend;
+use super::listeners::bounded;
+use super::lookups::{Lookups, backend_named, header, named};
+use super::problems::Problems;
+use super::section::{Placed, Section};
+use super::source::{Findings, did_you_mean};
+use super::{facts, rules};
+use crate::route::{Authority, Currency, FactName, Household, Lookup, Mode, Refusals, Route, Segment};
+
+/// What routes refer to.
+pub(super) struct Around<'c> {
+    pub(super) mode: Mode,
+    pub(super) backends: &'c BTreeMap<Arc<str>, Backend>,
+    pub(super) lookups: &'c Lookups,
+    pub(super) problems: &'c Problems,
+}
+
+/// The largest answer that a `pass` route may hand on.
+const MAX_PASS_BYTES: usize = 64 << 10;
+
+pub(super) fn read(root: &mut Section<'_>, around: &Around<'_>, found: &mut Findings) -> Vec<Arc<Route>> {
+    let mut routes: Vec<Arc<Route>> = Vec::new();
+    let mut places = Vec::new();
+    for (name, mut section) in root.named(found, "routes") {
+        super::label(&name, found);
+        let place = section.place("match");
+        let route = route(name.value, &mut section, around, found);
+        section.finish(found);
+        let Some(route) = route else { continue };
+        if let Some(twin) = routes.iter().find(|r| same_shape(r, &route)) {
+            let message = format!("matches what `routes.{}` matches", twin.name);
+            found.mistake(&place, format!("{}.match", name.key), message, "each request must have one route");
+        }
+        routes.push(Arc::new(route));
+        places.push(name);
+    }
+    rules::across(&routes, &places, found);
+    routes
+}
+
+fn same_shape(a: &Route, b: &Route) -> bool {
+    let shape = |s: &Segment| match s {
+        Segment::Literal(text) => Some(text.clone()),
+        Segment::Param(_) => None,
+    };
+    a.method == b.method && a.path.iter().map(shape).eq(b.path.iter().map(shape))
+}
+
+fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut Findings) -> Option<Route> {
+    let matched = required(section, found, "match", "POST /certificates/resident-record").and_then(|placed| {
+        let parsed = matcher(placed.value);
+        if parsed.is_none() {
+            let example = "match = \"POST /certificates/resident-record\"; a segment may be `{name}`";
+            placed.wrong(found, "must be a method and a path", example);
+        }
+        parsed
+    });
+    let operation = required(section, found, "operation", "issue").and_then(|placed| {
+        const OPERATIONS: [Operation; 6] = [
+            Operation::Issue,
+            Operation::Inquire,
+            Operation::Amend,
+            Operation::Open,
+            Operation::Close,
+            Operation::Pass,
+        ];
+        one_of(&placed, OPERATIONS.map(|o| (o.name(), o)), found)
+    });
+    let kind = section
+        .text(found, "kind", "resident_record")
+        .and_then(|placed| one_of(&placed, Kind::ALL.map(|k| (k.name(), k)), found));
+    let backend = backend_named(section, around.backends, found);
+    let timeout = section.duration(found, "timeout", "10s");
+    if timeout.is_none() && !section.has("timeout") {
+        let (span, key) = (section.span().clone(), section.key("timeout"));
+        found.mistake(&span, key, "is missing", "timeout = \"10s\"");
+    }
+    let timeout = timeout.unwrap_or(Duration::from_secs(10));
+    if timeout.is_zero() {
+        found.mistake(&section.place("timeout"), section.key("timeout"), "must be longer than nothing", "\"10s\"");
+    }
+    let max_run = section.duration(found, "max_run", "30s").unwrap_or(timeout * 3);
+    if max_run < timeout {
+        let (span, key) = (section.place("max_run"), section.key("max_run"));
+        let why = "is shorter than `timeout`: the lane would be free while the backend may still act";
+        found.mistake(&span, key, why, "leave it out (3 x timeout)");
+    }
+    let mode = super::mode(section, around.mode, found);
+    if mode == Mode::Observe && section.has("mode") {
+        found.note(&section.place("mode"), section.key("mode"), "only counts what it would withhold", &[]);
+    }
+    let params: Vec<Arc<str>> = matched.iter().flat_map(|(_, path)| params(path)).collect();
+    let facts = facts::table(section, "facts", &params, found);
+    let learn = facts::learned(section, found);
+    let authority = authority(section, around, found);
+    let household = household(section, around, found);
+    let problem = match section.text(found, "problem", "kiosk-json") {
+        Some(placed) => named(&placed, around.problems, "problems", found).map(|(_, p)| p.clone()),
+        None => None,
+    };
+    let limits = section.section(found, "body_limit").map(|mut limits| {
+        let request = bounded(limits.size(found, "request", "64KiB"), found, 0, 4 << 20);
+        let response = bounded(limits.size(found, "response", "4MiB"), found, 1, 16 << 20);
+        limits.finish(found);
+        (request, response)
+    });
+    let (request_limit, response_limit) = limits.unwrap_or_default();
+    let request_headers = headers(section, "request_headers", found);
+    let response_headers = headers(section, "response_headers", found);
+    let pass_media_types = pass_media_types(section, found);
+    let key = key(section, found);
+    let fresh = section.flag(found, "fresh_connections").unwrap_or(operation == Some(Operation::Issue));
+    let unproven = section.text(found, "currency", "unproven").is_some_and(|placed| {
+        let known = placed.value == "unproven";
+        if !known {
+            placed.wrong(found, "can only be `unproven`; otherwise leave it out and let a check prove it", "");
+        }
+        known
+    });
+    let lookup = checks_lookup(section, ["identity", "with"], around, found);
+    let probe = checks_lookup(section, ["version", "probe"], around, found);
+    let refusals = refusals(section, found);
+    let checks = checks(section, operation, found)?;
+    let names = checks.names();
+    let route = Route {
+        name: name.into(),
+        method: matched.as_ref().map_or(Method::GET, |(method, _)| method.clone()),
+        path: matched.map(|(_, path)| path).unwrap_or_default(),
+        operation: operation?,
+        kind,
+        independent_lookup: lookup.as_ref().is_some_and(|l| Some(&l.backend) != backend.as_ref()),
+        backend: backend?,
+        timeout,
+        max_run,
+        mode,
+        facts,
+        learn,
+        authority,
+        lookup,
+        probe,
+        household,
+        currency: if unproven { Currency::Unproven } else { Currency::Checked },
+        echoed: names.contains(&CheckName::Echo) && !fresh,
+        checks,
+        request_headers,
+        response_headers,
+        refusals,
+        problem: problem.unwrap_or_default(),
+        pass_media_types,
+        max_request_bytes: request_limit.unwrap_or(64 << 10),
+        max_response_bytes: match operation? {
+            Operation::Pass => response_limit.unwrap_or(MAX_PASS_BYTES).min(MAX_PASS_BYTES),
+            _ => response_limit.unwrap_or(4 << 20),
+        },
+        key,
+    };
+    rules::each(&route, section, found);
+    Some(route)
+}
+
+fn required<'a>(
+    section: &mut Section<'a>,
+    found: &mut Findings,
+    key: &'static str,
+    example: &str,
+) -> Option<Placed<&'a str>> {
+    let placed = section.text(found, key, example);
+    if placed.is_none() && !section.has(key) {
+        let (span, path) = (section.span().clone(), section.key(key));
+        found.mistake(&span, path, "is missing", format!("{key} = {example:?}"));
+    }
+    placed
+}
+
+fn one_of<T: Copy, const N: usize>(
+    placed: &Placed<&str>,
+    known: [(&'static str, T); N],
+    found: &mut Findings,
+) -> Option<T> {
+    let value = known.iter().find(|(name, _)| *name == placed.value).map(|(_, value)| *value);
+    if value.is_none() {
+        let names = known.map(|(name, _)| name);
+        let suggestion = match did_you_mean(placed.value, names) {
+            Some(near) => format!("{near:?}"),
+            None => format!("one of: {}", names.join(", ")),
+        };
+        placed.wrong(found, format!("is `{}`, which is not known", placed.value), suggestion);
+    }
+    value
+}
+
+/// Reads `METHOD /path/{param}`.
+fn matcher(text: &str) -> Option<(Method, Vec<Segment>)> {
+    let (method, path) = text.split_once(' ')?;
+    let method = match method {
+        "GET" => Method::GET,
+        "HEAD" => Method::HEAD,
+        "POST" => Method::POST,
+        "PUT" => Method::PUT,
+        "PATCH" => Method::PATCH,
+        "DELETE" => Method::DELETE,
+        _ => return None,
+    };
+    let rest = path.strip_prefix('/')?;
+    let mut names: Vec<&str> = Vec::new();
+    let segments = rest.split('/').map(|segment| match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+        Some(name) if FactName::is_name(name) && !names.contains(&name) => {
+            names.push(name);
+            Some(Segment::Param(name.into()))
+        }
+        Some(_) => None,
+        None => {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+            let literal = segment.bytes().all(plain) && segment != "." && segment != "..";
+            literal.then(|| Segment::Literal(segment.into()))
+        }
+    });
+    Some((method, segments.collect::<Option<_>>()?))
+}
+
+fn params(path: &[Segment]) -> impl Iterator<Item = Arc<str>> {
+    path.iter().filter_map(|segment| match segment {
+        Segment::Param(name) => Some(name.clone()),
+        Segment::Literal(_) => None,
+    })
+}
+
+fn authority(section: &mut Section<'_>, around: &Around<'_>, found: &mut Findings) -> Authority {
+    if section.is_text("authority") {
+        return match section.text(found, "authority", "trusted_source") {
+            Some(placed) if placed.value == "trusted_source" => {
+                let why =
+                    "takes the caller's word for who the resident is: a residual risk that nothing here can check";
+                found.note(&placed.span, placed.key, why, &["R10", "R11"]);
+                Authority::TrustedSource
+            }
+            Some(placed) => {
+                placed.wrong(found, "must be `{ lookup = \"NAME\" }` or \"trusted_source\"", "{ lookup = \"card\" }");
+                Authority::None
+            }
+            None => Authority::None,
+        };
+    }
+    let Some(mut table) = section.section(found, "authority") else { return Authority::None };
+    if table.has("signed") {
+        let (span, key) = (table.place("signed"), table.key("signed"));
+        let _ = table.section(found, "signed");
+        found.mistake(&span, key, "is not supported by this version", "authority = { lookup = \"card\" }");
+    }
+    let lookup = table.text(found, "lookup", "card");
+    let missing = lookup.is_none() && !table.has("lookup") && !table.has("signed");
+    if missing {
+        found.mistake(table.span(), table.key("lookup"), "is missing", "authority = { lookup = \"card\" }");
+    }
+    table.finish(found);
+    let Some(placed) = lookup else { return Authority::None };
+    let Some((_, lookup)) = named(&placed, around.lookups, "lookups", found) else { return Authority::None };
+    if !lookup.request.facts().any(|f| *f == FactName::Card) {
+        placed.wrong(found, "names a lookup that does not ask by `{card}`", "path = \"/v2/cards/{card}\"");
+    }
+    Authority::Lookup(lookup.clone())
+}
+
+fn household(section: &mut Section<'_>, around: &Around<'_>, found: &mut Findings) -> Option<Household> {
+    let mut table = section.section(found, "household")?;
+    let lookup = table.text(found, "lookup", "resident");
+    let mut when = None;
+    if let Some(condition) = table.section(found, "when") {
+        let mut entries = condition.entries();
+        match (entries.next(), entries.next()) {
+            (Some((item, value)), None) if value.get_ref().as_str().is_some() => {
+                when = value.get_ref().as_str().map(|v| (Arc::from(item.value), Arc::from(v)));
+            }
+            _ => found.mistake(
+                condition.span(),
+                condition.path(),
+                "must name one item of the selection and its value",
+                "when = { scope = \"household\" }",
+            ),
+        }
+    }
+    if lookup.is_none() && !table.has("lookup") {
+        found.mistake(table.span(), table.key("lookup"), "is missing", "lookup = \"resident\"");
+    }
+    table.finish(found);
+    let (_, lookup) = named(&lookup?, around.lookups, "lookups", found)?;
+    Some(Household { lookup: lookup.clone(), when })
+}
+
+/// The lookup that a check names, read from the text so that its place is known.
+fn checks_lookup(
+    section: &Section<'_>,
+    path: [&str; 2],
+    around: &Around<'_>,
+    found: &mut Findings,
+) -> Option<Arc<Lookup>> {
+    let [check, key] = path;
+    let placed = section.text_below(&["checks", check, key])?;
+    named(&placed, around.lookups, "lookups", found).map(|(_, lookup)| lookup.clone())
+}
+
+fn checks(section: &mut Section<'_>, operation: Option<Operation>, found: &mut Findings) -> Option<CheckPlan> {
+    let spec: ChecksSpec = match section.foreign(found, "checks") {
+        Some(spec) => spec,
+        None if section.has("checks") => return None,
+        None => ChecksSpec::default(),
+    };
+    if operation == Some(Operation::Pass) && section.has("checks") {
+        let (span, key) = (section.place("checks"), section.key("checks"));
+        found.mistake(&span, key, "has no place on a `pass` route, which speaks of nobody", "remove it");
+    }
+    match CheckPlan::compile(&spec) {
+        Ok(plan) => Some(plan),
+        Err(errors) => {
+            for error in errors {
+                let key = format!("{}.{}", section.key("checks"), error.key);
+                let span = section.place_below("checks", &error.key);
+                found.mistake(&span, key, error.message, error.suggestion);
+            }
+            None
+        }
+    }
+}
+
+fn refusals(section: &mut Section<'_>, found: &mut Findings) -> Option<Refusals> {
+    let example = "when = { status = [409], json = \"/error/code\", in = [\"MOVED_OUT\"] }";
+    let mut table = section.section(found, "refusals")?;
+    let when = table.section(found, "when");
+    let resident = table.section(found, "resident").and_then(|mut resident| {
+        let pointer = resident.text(found, "json", "/error/residentId").and_then(|p| facts::pointer(&p, found));
+        resident.finish(found);
+        pointer
+    });
+    if when.is_none() && !table.has("when") {
+        found.mistake(table.span(), table.key("when"), "is missing", example);
+    }
+    if resident.is_none() && !table.has("resident") {
+        let why = "is missing: a refusal that speaks of another resident must be told from one that does not";
+        found.mistake(table.span(), table.key("resident"), why, "resident = { json = \"/error/residentId\" }");
+    }
+    table.finish(found);
+    let mut when = when?;
+    let status: Vec<u16> = when.counts(found, "status", 599, "[409, 422]").into_iter().map(|s| s as u16).collect();
+    let code = when.text(found, "json", "/error/code").and_then(|p| facts::pointer(&p, found));
+    let codes: Vec<Arc<str>> =
+        when.texts(found, "in", "[\"MOVED_OUT\"]").into_iter().flat_map(|l| l.value).map(|p| p.value.into()).collect();
+    if status.is_empty() || code.is_none() || codes.is_empty() {
+        found.mistake(when.span(), when.path(), "needs `status`, `json` and `in`", example);
+    }
+    when.finish(found);
+    Some(Refusals { status, code: code?, codes, resident })
+}
+
+fn headers(section: &mut Section<'_>, key: &'static str, found: &mut Findings) -> Vec<http::HeaderName> {
+    let list = section.texts(found, key, "[\"Accept-Language\"]");
+    list.into_iter().flat_map(|l| l.value).filter_map(|placed| header(&placed, found)).collect()
+}
+
+fn pass_media_types(section: &mut Section<'_>, found: &mut Findings) -> Vec<Arc<str>> {
+    let list = section.texts(found, "media_types", "[\"text/plain\"]");
+    let mut types = Vec::new();
+    for placed in list.into_iter().flat_map(|l| l.value) {
+        if rules::may_hold_a_certificate(placed.value) {
+            let why = "may hold a certificate, which only a checked route hands on";
+            placed.wrong(found, why, "media_types = [\"text/plain\", \"application/json\"]");
+        } else {
+            types.push(placed.value.to_ascii_lowercase().into());
+        }
+    }
+    types
+}
+
+fn key(section: &mut Section<'_>, found: &mut Findings) -> Vec<FactName> {
+    let list = section.texts(found, "key", "[\"resident\", \"address\"]");
+    list.into_iter().flat_map(|l| l.value).map(|placed| FactName::parse(placed.value)).collect()
+}

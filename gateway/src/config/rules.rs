@@ -1,0 +1,251 @@
+//! Which facts each operation needs and what may stand in for them, and the other rules that no single key can break alone.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use http::Method;
+use sekisho_issuance::request::Operation;
+use sekisho_issuance::verdict::CheckName;
+
+use super::section::{Placed, Section};
+use super::source::Findings;
+use crate::route::{Authority, Currency, FactName, Mode, Route};
+
+/// What one operation needs. A fact of the session counts as there when the route says where its session stands.
+struct Needs {
+    operation: Operation,
+    /// From the request itself.
+    request: &'static [FactName],
+    /// From the request, or from the pinned session.
+    either: &'static [FactName],
+    /// From the request or from the answer (`learn`).
+    learned: &'static [FactName],
+    /// An idempotency key, or a declared tuple of facts (`key`).
+    retry_key: bool,
+}
+
+/// The facts table. A session has no stand-in yet but itself: `{ connection = true }` is refused by name.
+const TABLE: [Needs; 6] = [
+    Needs {
+        operation: Operation::Issue,
+        request: &[FactName::Session],
+        either: &[FactName::Kiosk, FactName::Card, FactName::Municipality, FactName::Resident],
+        learned: &[],
+        retry_key: false,
+    },
+    Needs {
+        operation: Operation::Inquire,
+        request: &[],
+        either: &[FactName::Kiosk, FactName::Municipality, FactName::Resident],
+        learned: &[],
+        retry_key: false,
+    },
+    Needs {
+        operation: Operation::Amend,
+        request: &[],
+        either: &[FactName::Kiosk, FactName::Municipality, FactName::Resident],
+        learned: &[],
+        retry_key: true,
+    },
+    Needs {
+        operation: Operation::Open,
+        request: &[FactName::Kiosk, FactName::Card, FactName::Municipality],
+        either: &[],
+        learned: &[FactName::Session],
+        retry_key: false,
+    },
+    Needs {
+        operation: Operation::Close,
+        request: &[FactName::Session],
+        either: &[FactName::Kiosk, FactName::Municipality],
+        learned: &[],
+        retry_key: false,
+    },
+    Needs { operation: Operation::Pass, request: &[], either: &[], learned: &[], retry_key: false },
+];
+
+/// The rules that one route can break.
+pub(super) fn each(route: &Route, section: &Section<'_>, found: &mut Findings) {
+    facts(route, section, found);
+    if route.operation == Operation::Pass {
+        pass(route, section, found);
+        return;
+    }
+    if !route.pass_media_types.is_empty() {
+        wrong(section, "media_types", "is only for `pass` routes", "remove it", found);
+    }
+    match (route.operation, route.kind) {
+        (Operation::Issue, None) => wrong(section, "kind", "is missing", "kind = \"resident_record\"", found),
+        (Operation::Issue, Some(_)) | (_, None) => {}
+        (_, Some(_)) => wrong(section, "kind", "is only for `issue` routes", "remove it", found),
+    }
+    if route.operation == Operation::Issue && matches!(route.authority, Authority::None) {
+        let why = "is missing: nobody but the kiosk would say who the resident is";
+        wrong(section, "authority", why, "authority = { lookup = \"card\" }", found);
+    }
+    currency(route, section, found);
+    lookups(route, section, found);
+    for (check, causes) in route.checks.open_causes() {
+        if route.operation.speaks_of_resident() || route.operation == Operation::Open {
+            let place = section.place_below("checks", check.name());
+            let line = found.line(&place);
+            let message = match section.has_below("checks", check.name()) {
+                true => format!("is off, because line {line} says so"),
+                false => format!("is off: `routes.{}` does not say how to check it", route.name),
+            };
+            found.note(&place, format!("{}.checks.{}", section.path(), check.name()), message, causes);
+        }
+    }
+}
+
+fn wrong(section: &Section<'_>, key: &str, message: impl Into<String>, suggestion: &str, found: &mut Findings) {
+    found.mistake(&section.place(key), section.key(key), message, suggestion);
+}
+
+fn facts(route: &Route, section: &Section<'_>, found: &mut Findings) {
+    let Some(needs) = TABLE.iter().find(|needs| needs.operation == route.operation) else { return };
+    let place = section.place("facts");
+    let says = |fact: &FactName| route.facts.iter().any(|rule| rule.fact == *fact);
+    let learns = |fact: &FactName| route.learn.iter().any(|rule| rule.fact == *fact);
+    let has_session = says(&FactName::Session);
+    let proven = matches!(route.authority, Authority::Lookup(_)) && says(&FactName::Card);
+    let missing = |fact: &FactName, stand_in: &str, found: &mut Findings| {
+        let (key, name) = (format!("{}.facts.{}", section.path(), fact.name()), route.operation.name());
+        found.mistake(&place, key, format!("is missing, and `{name}` needs it{stand_in}"), "{ header = \"...\" }");
+    };
+    for fact in needs.request.iter().filter(|f| !says(f)) {
+        missing(fact, "", found);
+    }
+    for fact in needs.either.iter().filter(|f| !says(f) && !has_session && !(**f == FactName::Resident && proven)) {
+        missing(fact, " (or a `session`, whose pin knows it)", found);
+    }
+    for fact in needs.learned.iter().filter(|f| !says(f) && !learns(f)) {
+        missing(fact, " (or `learn` it from the answer)", found);
+    }
+    if needs.retry_key && !says(&FactName::IdempotencyKey) && route.key.is_empty() {
+        missing(
+            &FactName::IdempotencyKey,
+            " (or `key = [\"resident\", ...]`, a tuple that makes it one change)",
+            found,
+        );
+    }
+    for name in route.key.iter().filter(|name| !says(name) && !(has_session && !matches!(name, FactName::Selection(_))))
+    {
+        let message = format!("names `{}`, which is not among the facts", name.name());
+        wrong(section, "key", message, "add it to `facts`", found);
+    }
+    if !route.learn.is_empty() && !matches!(route.operation, Operation::Open | Operation::Inquire) {
+        wrong(section, "learn", "is only for `open` and `inquire` routes", "remove it", found);
+    }
+    if let Some(household) = &route.household {
+        let known = household.when.as_ref().is_none_or(|(item, _)| says(&FactName::Selection(item.clone())));
+        if !known {
+            wrong(section, "household", "tests an item that is not among the facts", "add it to `facts`", found);
+        }
+        if !route.operation.speaks_of_resident() {
+            wrong(section, "household", "has no place here: this operation speaks of no resident", "remove it", found);
+        }
+    }
+}
+
+fn pass(route: &Route, section: &Section<'_>, found: &mut Findings) {
+    if !matches!(route.method, Method::GET | Method::HEAD) {
+        wrong(section, "match", "must be GET or HEAD: a `pass` route changes nothing", "GET /notice", found);
+    }
+    for key in ["facts", "learn", "authority", "household", "refusals", "kind", "key"] {
+        if section.has(key) {
+            wrong(section, key, "has no place on a `pass` route, which speaks of nobody", "remove it", found);
+        }
+    }
+    if route.pass_media_types.is_empty() && !section.has("media_types") {
+        wrong(section, "media_types", "is missing", "media_types = [\"text/plain\"]", found);
+    }
+}
+
+fn currency(route: &Route, section: &Section<'_>, found: &mut Findings) {
+    if !matches!(route.operation, Operation::Issue | Operation::Inquire) {
+        return;
+    }
+    let names = route.checks.names();
+    let proven = names.contains(&CheckName::Version) || names.contains(&CheckName::AsOf);
+    match (route.currency, proven) {
+        (Currency::Checked, false) => {
+            let why = "has no check that proves the answer current (`version`, `as_of`)";
+            wrong(
+                section,
+                "checks",
+                why,
+                "version = { probe = \"resident\" }, or write currency = \"unproven\"",
+                found,
+            );
+        }
+        (Currency::Unproven, _) => {
+            let (span, key) = (section.place("currency"), section.key("currency"));
+            found.note(&span, key, "lets a stale answer through", &["R3", "R7"]);
+        }
+        (Currency::Checked, true) => {}
+    }
+}
+
+fn lookups(route: &Route, section: &Section<'_>, found: &mut Findings) {
+    for (lookup, key) in [(&route.lookup, ["identity", "with"]), (&route.probe, ["version", "probe"])] {
+        let Some(lookup) = lookup else { continue };
+        let span = section.place_below("checks", &key.join("."));
+        let path = format!("{}.checks.{}", section.path(), key.join("."));
+        if lookup.backend == route.backend {
+            let message = format!("asks `{}`, the backend it is to judge: the lookup is dependent", lookup.backend);
+            found.note(&span, path, message, &["R3", "R4"]);
+        } else if lookup.timeout >= route.timeout {
+            found.note(&span, path, "may use up all of the route's `timeout`", &[]);
+        }
+    }
+}
+
+/// The rules that only several routes together can break.
+pub(super) fn across(routes: &[Arc<Route>], places: &[Placed<&str>], found: &mut Findings) {
+    let opens: Vec<&Arc<Route>> = routes.iter().filter(|r| r.operation == Operation::Open).collect();
+    for (route, place) in routes.iter().zip(places) {
+        let has = |fact: FactName| route.facts.iter().any(|rule| rule.fact == fact);
+        let uses_session = matches!(route.operation, Operation::Issue | Operation::Inquire | Operation::Amend)
+            && has(FactName::Session);
+        if uses_session && opens.is_empty() {
+            let why = "uses a session, but no route opens one";
+            place.wrong(found, why, "a route with operation = \"open\"");
+        }
+        if route.operation == Operation::Open && matches!(route.authority, Authority::None) {
+            let why = "has no `authority`: the pin would rest on the backend's word alone";
+            found.note(&place.span, place.key.clone(), why, &["R10"]);
+        }
+        if route.operation == Operation::Inquire
+            && !has(FactName::Session)
+            && matches!(route.authority, Authority::None)
+        {
+            let why = "answers about whomever the caller names: nothing but the caller says who may ask";
+            found.note(&place.span, place.key.clone(), why, &["R10", "R11"]);
+        }
+        if route.mode == Mode::Observe && route.operation == Operation::Issue {
+            found.note(&place.span, place.key.clone(), "is in `observe`: failing documents leave", &[]);
+        }
+    }
+}
+
+/// Media types in which a certificate could leave unchecked.
+pub(super) fn may_hold_a_certificate(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    !essence.contains('/')
+        || essence.contains('*')
+        || essence.starts_with("image/")
+        || essence.starts_with("multipart/")
+        || [
+            "application/pdf",
+            "application/postscript",
+            "application/octet-stream",
+            "application/zip",
+            "application/vnd.ms-xpsdocument",
+            "application/oxps",
+        ]
+        .contains(&essence.as_str())
+}
+
+/// The place of nothing in particular.
+pub(super) const NOWHERE: Range<usize> = 0..0;
