@@ -133,15 +133,6 @@ pub enum Authority {
     None,
 }
 
-/// How currency is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Currency {
-    /// By a check of the route.
-    Checked,
-    /// Not at all; listed per tenant.
-    Unproven,
-}
-
 /// A question to an authority.
 #[derive(Debug)]
 pub struct Lookup {
@@ -233,16 +224,14 @@ pub struct Route {
     pub learn: Vec<FactRule>,
     /// Who vouches for the resident.
     pub authority: Authority,
-    /// The lookup that the checks compare with, inside the lane, before the call.
+    /// The lookup that the checks compare with, asked inside the lane before the call.
     pub lookup: Option<Arc<Lookup>>,
-    /// The version probe, inside the lane, after the call.
-    pub probe: Option<Arc<Lookup>>,
+    /// Whether it is asked again after the call, still inside the lane: the version probe.
+    pub lookup_after: bool,
     /// Where the route may print others than the applicant.
     pub household: Option<Household>,
     /// Whether the lookup is independent of the backend that issues.
     pub independent_lookup: bool,
-    /// How currency is proven.
-    pub currency: Currency,
     /// What is checked.
     pub checks: CheckPlan,
     /// The answer echoes our request id or nonce, so that its channel may be used again.

@@ -80,7 +80,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     let lookups = lookups::read(&mut root, &backends, &mut found);
     let problems = problems::read(&mut root, &mut found);
     let tenants = tenants::read(&mut root, mode, &mut found);
-    let around = routes::Around { mode, backends: &backends, lookups: &lookups, problems: &problems };
+    let around = routes::Around::new(&root, mode, &backends, &lookups, &problems);
     let routes = routes::read(&mut root, &around, &mut found);
     if routes.is_empty() && !root.has("routes") {
         found.mistake(

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use http::Method;
 use sekisho_issuance::certificate::Kind;
-use sekisho_issuance::checks::{CheckPlan, ChecksSpec};
+use sekisho_issuance::checks::{CheckPlan, ChecksSpec, LookupContext, PlanContext};
 use sekisho_issuance::request::Operation;
-use sekisho_issuance::verdict::CheckName;
 
 use super::backends::Backend;
 use super::listeners::bounded;
@@ -17,7 +16,7 @@ use super::problems::Problems;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
 use super::{facts, rules};
-use crate::route::{Authority, Currency, FactName, Household, Lookup, Mode, Refusals, Route, Segment};
+use crate::route::{Authority, FactName, FactRule, Household, Mode, Refusals, Route, Segment};
 
 /// What routes refer to.
 pub(super) struct Around<'c> {
@@ -25,7 +24,44 @@ pub(super) struct Around<'c> {
     pub(super) backends: &'c BTreeMap<Arc<str>, Backend>,
     pub(super) lookups: &'c Lookups,
     pub(super) problems: &'c Problems,
+    /// Every `open` route names an authority, so what a session is pinned to was proven.
+    pub(super) sessions_proven: bool,
+    /// Every authority says which municipality its card belongs to.
+    pub(super) municipality_proven: bool,
 }
+
+impl<'c> Around<'c> {
+    pub(super) fn new(
+        root: &Section<'_>,
+        mode: Mode,
+        backends: &'c BTreeMap<Arc<str>, Backend>,
+        lookups: &'c Lookups,
+        problems: &'c Problems,
+    ) -> Self {
+        // Looked at before the routes are read, since each route's checks depend on how sessions are opened.
+        let routes = || root.below(&["routes"]).and_then(|r| r.as_table()).into_iter().flatten();
+        let opens = routes().filter_map(|(_, route)| route.get_ref().as_table()).filter(|route| {
+            route.get("operation").is_some_and(|operation| operation.get_ref().as_str() == Some("open"))
+        });
+        let authorities: Vec<Option<&str>> = opens
+            .map(|route| route.get("authority")?.get_ref().as_table()?.get("lookup")?.get_ref().as_str())
+            .collect();
+        let proves = |authority: &Option<&str>| {
+            authority.and_then(|name| lookups.get(name)).is_some_and(|l| l.fields.has(MUNICIPALITY_FIELD))
+        };
+        Self {
+            mode,
+            backends,
+            lookups,
+            problems,
+            sessions_proven: !authorities.is_empty() && authorities.iter().all(Option::is_some),
+            municipality_proven: !authorities.is_empty() && authorities.iter().all(proves),
+        }
+    }
+}
+
+/// The field of a lookup by card that says whose the card is.
+pub(crate) const MUNICIPALITY_FIELD: &str = "municipality";
 
 /// The largest answer that a `pass` route may hand on.
 const MAX_PASS_BYTES: usize = 64 << 10;
@@ -122,18 +158,11 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
     let pass_media_types = pass_media_types(section, found);
     let key = key(section, found);
     let fresh = section.flag(found, "fresh_connections").unwrap_or(operation == Some(Operation::Issue));
-    let unproven = section.text(found, "currency", "unproven").is_some_and(|placed| {
-        let known = placed.value == "unproven";
-        if !known {
-            placed.wrong(found, "can only be `unproven`; otherwise leave it out and let a check prove it", "");
-        }
-        known
-    });
-    let lookup = checks_lookup(section, ["identity", "with"], around, found);
-    let probe = checks_lookup(section, ["version", "probe"], around, found);
     let refusals = refusals(section, found);
-    let checks = checks(section, operation, found)?;
-    let names = checks.names();
+    let shape =
+        Shape { operation: operation?, kind, backend: backend.clone()?, fresh, facts: &facts, authority: &authority };
+    let checks = checks(section, &shape, around, found)?;
+    let lookup = checks.lookup().and_then(|name| around.lookups.get(name)).cloned();
     let route = Route {
         name: name.into(),
         method: matched.as_ref().map_or(Method::GET, |(method, _)| method.clone()),
@@ -149,10 +178,9 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
         learn,
         authority,
         lookup,
-        probe,
+        lookup_after: checks.needs_after(),
         household,
-        currency: if unproven { Currency::Unproven } else { Currency::Checked },
-        echoed: names.contains(&CheckName::Echo) && !fresh,
+        echoed: checks.echoed() && !fresh,
         checks,
         request_headers,
         response_headers,
@@ -299,29 +327,48 @@ fn household(section: &mut Section<'_>, around: &Around<'_>, found: &mut Finding
     Some(Household { lookup: lookup.clone(), when })
 }
 
-/// The lookup that a check names, read from the text so that its place is known.
-fn checks_lookup(
-    section: &Section<'_>,
-    path: [&str; 2],
-    around: &Around<'_>,
-    found: &mut Findings,
-) -> Option<Arc<Lookup>> {
-    let [check, key] = path;
-    let placed = section.text_below(&["checks", check, key])?;
-    named(&placed, around.lookups, "lookups", found).map(|(_, lookup)| lookup.clone())
+/// What a plan is compiled against.
+struct Shape<'r> {
+    operation: Operation,
+    kind: Option<Kind>,
+    backend: Arc<str>,
+    fresh: bool,
+    facts: &'r [FactRule],
+    authority: &'r Authority,
 }
 
-fn checks(section: &mut Section<'_>, operation: Option<Operation>, found: &mut Findings) -> Option<CheckPlan> {
+fn checks(
+    section: &mut Section<'_>,
+    shape: &Shape<'_>,
+    around: &Around<'_>,
+    found: &mut Findings,
+) -> Option<CheckPlan> {
     let spec: ChecksSpec = match section.foreign(found, "checks") {
         Some(spec) => spec,
         None if section.has("checks") => return None,
         None => ChecksSpec::default(),
     };
-    if operation == Some(Operation::Pass) && section.has("checks") {
+    if shape.operation == Operation::Pass && section.has("checks") {
         let (span, key) = (section.place("checks"), section.key("checks"));
         found.mistake(&span, key, "has no place on a `pass` route, which speaks of nobody", "remove it");
     }
-    match CheckPlan::compile(&spec) {
+    let mut context = PlanContext::new(shape.operation);
+    context.kind = shape.kind;
+    context.fresh_connections = shape.fresh;
+    context.municipality_names = true;
+    let has_session = shape.facts.iter().any(|rule| rule.fact == FactName::Session);
+    // A pinned resident was proven when the session was opened; a pinned municipality was part of that proof.
+    context.resident_is_proven = !matches!(shape.authority, Authority::None) || (has_session && around.sessions_proven);
+    context.municipality_is_proven = context.resident_is_proven && around.municipality_proven;
+    for (name, lookup) in around.lookups {
+        let independent = lookup.backend != shape.backend;
+        context.lookups.insert(name, LookupContext { fields: &lookup.fields, independent });
+    }
+    context.selection.extend(shape.facts.iter().filter_map(|rule| match &rule.fact {
+        FactName::Selection(item) => Some(item.as_ref()),
+        _ => None,
+    }));
+    match CheckPlan::compile(&spec, &context) {
         Ok(plan) => Some(plan),
         Err(errors) => {
             for error in errors {

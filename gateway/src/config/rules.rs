@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use http::Method;
 use sekisho_issuance::request::Operation;
-use sekisho_issuance::verdict::CheckName;
 
 use super::section::{Placed, Section};
 use super::source::Findings;
-use crate::route::{Authority, Currency, FactName, Mode, Route};
+use crate::route::{Authority, FactName, Mode, Route};
 
 /// What one operation needs. A fact of the session counts as there when the route says where its session stands.
 struct Needs {
@@ -83,8 +82,10 @@ pub(super) fn each(route: &Route, section: &Section<'_>, found: &mut Findings) {
         let why = "is missing: nobody but the kiosk would say who the resident is";
         wrong(section, "authority", why, "authority = { lookup = \"card\" }", found);
     }
-    currency(route, section, found);
     lookups(route, section, found);
+    for warning in route.checks.warnings() {
+        found.note(&section.place("checks"), section.key("checks"), warning, &[]);
+    }
     for (check, causes) in route.checks.open_causes() {
         if route.operation.speaks_of_resident() || route.operation == Operation::Open {
             let place = section.place_below("checks", check.name());
@@ -162,42 +163,15 @@ fn pass(route: &Route, section: &Section<'_>, found: &mut Findings) {
     }
 }
 
-fn currency(route: &Route, section: &Section<'_>, found: &mut Findings) {
-    if !matches!(route.operation, Operation::Issue | Operation::Inquire) {
-        return;
-    }
-    let names = route.checks.names();
-    let proven = names.contains(&CheckName::Version) || names.contains(&CheckName::AsOf);
-    match (route.currency, proven) {
-        (Currency::Checked, false) => {
-            let why = "has no check that proves the answer current (`version`, `as_of`)";
-            wrong(
-                section,
-                "checks",
-                why,
-                "version = { probe = \"resident\" }, or write currency = \"unproven\"",
-                found,
-            );
-        }
-        (Currency::Unproven, _) => {
-            let (span, key) = (section.place("currency"), section.key("currency"));
-            found.note(&span, key, "lets a stale answer through", &["R3", "R7"]);
-        }
-        (Currency::Checked, true) => {}
-    }
-}
-
 fn lookups(route: &Route, section: &Section<'_>, found: &mut Findings) {
-    for (lookup, key) in [(&route.lookup, ["identity", "with"]), (&route.probe, ["version", "probe"])] {
-        let Some(lookup) = lookup else { continue };
-        let span = section.place_below("checks", &key.join("."));
-        let path = format!("{}.checks.{}", section.path(), key.join("."));
-        if lookup.backend == route.backend {
-            let message = format!("asks `{}`, the backend it is to judge: the lookup is dependent", lookup.backend);
-            found.note(&span, path, message, &["R3", "R4"]);
-        } else if lookup.timeout >= route.timeout {
-            found.note(&span, path, "may use up all of the route's `timeout`", &[]);
-        }
+    let Some(lookup) = &route.lookup else { return };
+    let (span, key) = (section.place("checks"), section.key("checks"));
+    if lookup.backend == route.backend {
+        let message =
+            format!("`{}` asks `{}`, the backend it is to judge: a dependent lookup", lookup.name, lookup.backend);
+        found.note(&span, key, message, &["R3", "R4"]);
+    } else if lookup.timeout >= route.timeout {
+        found.note(&span, key, format!("`{}` may use up all of the route's `timeout`", lookup.name), &[]);
     }
 }
 

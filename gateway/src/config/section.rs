@@ -67,15 +67,14 @@ impl<'a> Section<'a> {
         self.asked.push(key);
     }
 
-    /// The string under a path of keys, if there is one.
-    pub(super) fn text_below(&self, path: &[&str]) -> Option<Placed<&'a str>> {
+    /// What stands under a path of keys, if it is there.
+    pub(super) fn below(&self, path: &[&str]) -> Option<&'a DeValue<'a>> {
         let (first, rest) = path.split_first()?;
         let mut value = self.table.get(*first)?;
         for key in rest {
             value = value.get_ref().as_table()?.get(*key)?;
         }
-        let text = value.get_ref().as_str()?;
-        Some(Placed { value: text, span: value.span(), key: self.key(&path.join(".")) })
+        Some(value.get_ref())
     }
 
     /// Whether something stands under `table.key`.
