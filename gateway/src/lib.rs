@@ -13,3 +13,4 @@ pub mod route;
 pub mod state_dir;
 pub mod template;
 pub mod tenant;
+pub mod unique;

@@ -53,7 +53,7 @@ impl LabelValues {
         match self {
             Self::Words(words) => Some(words.to_vec()),
             Self::Outcomes => Some(Outcome::ALL.map(Outcome::name).to_vec()),
-            Self::Checks => Some(CHECKS.map(CheckName::name).to_vec()),
+            Self::Checks => Some(CheckName::ALL.map(CheckName::name).to_vec()),
             Self::Stages => Some(Stage::ALL.map(Stage::name).to_vec()),
             Self::Documents => Some(DocumentKind::ALL.map(DocumentKind::name).to_vec()),
             Self::Ends => Some(End::ALL.map(End::name).to_vec()),
@@ -86,22 +86,6 @@ pub struct MetricDef {
     /// Its labels.
     pub labels: &'static [LabelDef],
 }
-
-/// Every check, for label values.
-pub(super) const CHECKS: [CheckName; 12] = [
-    CheckName::Shape,
-    CheckName::Echo,
-    CheckName::Identity,
-    CheckName::Kind,
-    CheckName::Municipality,
-    CheckName::Selection,
-    CheckName::Pages,
-    CheckName::IssueNumber,
-    CheckName::AsOf,
-    CheckName::Version,
-    CheckName::IssuedOn,
-    CheckName::Unique,
-];
 
 /// Names of metrics.
 pub mod name {

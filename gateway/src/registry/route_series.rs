@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram};
 use sekisho_issuance::verdict::{CheckName, Verdict};
 
-use super::metric::{CHECKS, name};
+use super::metric::name;
 use super::reason::{REASONS, Reason};
 use super::{Maker, label};
 use crate::outcome::Outcome;
@@ -68,8 +68,8 @@ impl RouteSeries {
             let labels = base(&[("operation", operation), ("outcome", outcome.name()), ("reason", reason)]);
             maker.counter(name::REQUESTS, labels)
         });
-        let mut verdicts = Vec::with_capacity(CHECKS.len() * 6);
-        for check in CHECKS {
+        let mut verdicts = Vec::with_capacity(CheckName::ALL.len() * 6);
+        for check in CheckName::ALL {
             for verdict in ["match", "mismatch", "unverifiable"] {
                 for mode in [Mode::Observe, Mode::Enforce] {
                     let labels = base(&[("check", check.name()), ("verdict", verdict), ("mode", mode.name())]);
@@ -113,7 +113,7 @@ impl RouteSeries {
             Verdict::Unverifiable { .. } => 2,
         };
         let mode = usize::from(mode == Mode::Enforce);
-        let check = CHECKS.iter().position(|c| *c == check).unwrap_or(CHECKS.len());
+        let check = CheckName::ALL.iter().position(|c| *c == check).unwrap_or(CheckName::ALL.len());
         if let Some(counter) = self.verdicts.get(check * 6 + verdict * 2 + mode) {
             counter.increment(1);
         }

@@ -1,0 +1,352 @@
+//! What may already have left: digests of contents for a few service days, issue numbers for ever. Digests only, never text.
+//!
+//! Full means no: what could not be remembered afterwards is not released.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{Offset, TimeZone};
+
+/// Contents that are remembered at once, all days together: about 250 MiB.
+pub const MAX_CONTENT_DIGESTS: usize = 4_000_000;
+
+/// Issue numbers that are remembered, for ever: about 300 MiB when full.
+pub const MAX_ISSUE_NUMBERS: usize = 8_000_000;
+
+/// Days kept beside today: together at least two service days, whatever the hour.
+const DAYS_BEFORE_TODAY: i32 = 2;
+
+/// The digests of one answer, each keyed, so that none can be guessed back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digests {
+    /// What the answer says.
+    pub content: u128,
+    /// For which people.
+    pub people: u64,
+    /// In which session.
+    pub session: u64,
+    /// Its issue number, with the municipality.
+    pub number: Option<u128>,
+}
+
+/// What was seen before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The same content, for other people.
+    OtherPeople,
+    /// The same content, for the same people in another session; refused only where the route is strict.
+    SamePeople,
+    /// The same issue number.
+    Number,
+    /// Nothing, but there is no room to remember it.
+    Full,
+}
+
+/// Whether a content may still leave, or may have left.
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    people: u64,
+    session: u64,
+    /// Claims that have not ended.
+    holders: u32,
+    /// A claim ended with bytes that may have left.
+    left: bool,
+}
+
+#[derive(Default)]
+struct Memory {
+    days: BTreeMap<Date, HashMap<u128, Content>>,
+    contents: usize,
+    numbers: HashSet<u128>,
+    claimed_numbers: HashSet<u128>,
+}
+
+/// The memory of one gateway. Rebuilt from the release records at start.
+#[derive(Default)]
+pub struct Unique {
+    memory: Mutex<Memory>,
+    max_contents: usize,
+    max_numbers: usize,
+}
+
+/// The right to release one content, taken before its intent is written. Dropped without [`Claim::keep`], it is as if it had never been:
+/// nothing left, so the same paper may be released later. Until then nobody else's answer may have this content or number.
+#[derive(Debug)]
+pub struct Claim {
+    unique: Arc<Unique>,
+    day: Date,
+    digests: Digests,
+    kept: bool,
+}
+
+impl Unique {
+    /// An empty memory.
+    pub fn new() -> Self {
+        Self::bounded(MAX_CONTENT_DIGESTS, MAX_ISSUE_NUMBERS)
+    }
+
+    /// An empty memory with bounds of its own.
+    pub fn bounded(max_contents: usize, max_numbers: usize) -> Self {
+        Self { memory: Mutex::default(), max_contents, max_numbers }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks and inserts in one step: of two equal contents for different people, whenever they come, one is told.
+    /// `Ok` carries what was seen of the same people, to be counted.
+    pub fn claim(
+        self: &Arc<Self>,
+        digests: Digests,
+        strict: bool,
+        now: Timestamp,
+    ) -> Result<(Claim, Option<Seen>), Seen> {
+        let mut memory = self.memory();
+        let today = day_of(now);
+        memory.forget_before(today);
+        let known = memory.days.iter().find_map(|(day, of_day)| of_day.get(&digests.content).map(|c| (*day, *c)));
+        let seen = match known {
+            Some((_, content)) if content.people != digests.people => return Err(Seen::OtherPeople),
+            Some((_, content)) if content.session != digests.session => Some(Seen::SamePeople),
+            _ => None,
+        };
+        if strict && let Some(seen) = seen {
+            return Err(seen);
+        }
+        if let Some(number) = digests.number {
+            if memory.numbers.contains(&number) || memory.claimed_numbers.contains(&number) {
+                return Err(Seen::Number);
+            }
+            if memory.numbers.len() + memory.claimed_numbers.len() >= self.max_numbers {
+                return Err(Seen::Full);
+            }
+        }
+        if known.is_none() && memory.contents >= self.max_contents {
+            return Err(Seen::Full);
+        }
+        let day = known.map_or(today, |(day, _)| day);
+        memory.hold(day, digests);
+        if let Some(number) = digests.number {
+            memory.claimed_numbers.insert(number);
+        }
+        Ok((Claim { unique: self.clone(), day, digests, kept: false }, seen))
+    }
+
+    /// Remembers what a record says may have left.
+    pub fn restore(&self, digests: Digests, at: Timestamp, now: Timestamp) {
+        let mut memory = self.memory();
+        if let Some(number) = digests.number {
+            memory.numbers.insert(number);
+        }
+        let day = day_of(at);
+        if day >= oldest_kept(day_of(now)) {
+            memory.hold(day, digests);
+            memory.end(day, digests, true);
+        }
+    }
+
+    /// Remembers a number of a record whose content is too old to matter.
+    pub fn restore_number(&self, number: u128) {
+        self.memory().numbers.insert(number);
+    }
+
+    /// Every number that may have left, for a snapshot.
+    pub fn numbers(&self) -> Vec<u128> {
+        self.memory().numbers.iter().copied().collect()
+    }
+
+    /// How many contents and numbers are remembered.
+    pub fn len(&self) -> (usize, usize) {
+        let memory = self.memory();
+        (memory.contents, memory.numbers.len() + memory.claimed_numbers.len())
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == (0, 0)
+    }
+}
+
+impl std::fmt::Debug for Unique {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (contents, numbers) = self.len();
+        write!(f, "Unique({contents} contents, {numbers} numbers)")
+    }
+}
+
+impl Memory {
+    fn hold(&mut self, day: Date, digests: Digests) {
+        let contents = &mut self.contents;
+        let entry = self.days.entry(day).or_default().entry(digests.content).or_insert_with(|| {
+            *contents += 1;
+            Content { people: digests.people, session: digests.session, holders: 0, left: false }
+        });
+        entry.holders += 1;
+    }
+
+    fn end(&mut self, day: Date, digests: Digests, left: bool) {
+        let Some(of_day) = self.days.get_mut(&day) else { return };
+        let Some(entry) = of_day.get_mut(&digests.content) else { return };
+        entry.holders = entry.holders.saturating_sub(1);
+        entry.left |= left;
+        if entry.holders == 0 && !entry.left {
+            of_day.remove(&digests.content);
+            self.contents = self.contents.saturating_sub(1);
+        }
+    }
+
+    fn forget_before(&mut self, today: Date) {
+        let oldest = oldest_kept(today);
+        while let Some(first) = self.days.first_entry().filter(|day| *day.key() < oldest) {
+            self.contents = self.contents.saturating_sub(first.remove().len());
+        }
+    }
+}
+
+impl Claim {
+    /// What was claimed.
+    pub fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// Bytes may have left: from now on the content and the number are remembered.
+    pub fn keep(mut self) {
+        self.end(true);
+    }
+
+    fn end(&mut self, left: bool) {
+        if std::mem::replace(&mut self.kept, true) {
+            return;
+        }
+        let mut memory = self.unique.memory();
+        memory.end(self.day, self.digests, left);
+        if let Some(number) = self.digests.number {
+            memory.claimed_numbers.remove(&number);
+            if left {
+                memory.numbers.insert(number);
+            }
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+/// The service day: Japan Standard Time.
+fn day_of(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::fixed(Offset::constant(9))).date()
+}
+
+fn oldest_kept(today: Date) -> Date {
+    today.checked_sub(jiff::Span::new().days(DAYS_BEFORE_TODAY)).unwrap_or(Date::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn noon() -> Timestamp {
+        at("2026-11-22T12:00:00+09:00")
+    }
+
+    fn paper(content: u128, people: u64, session: u64) -> Digests {
+        Digests { content, people, session, number: None }
+    }
+
+    #[test]
+    fn of_two_equal_contents_at_the_same_moment_exactly_one_passes() {
+        for _ in 0..200 {
+            let unique = Arc::new(Unique::new());
+            let start = Arc::new(Barrier::new(2));
+            let racers = [1, 2].map(|people| {
+                let (unique, start) = (unique.clone(), start.clone());
+                std::thread::spawn(move || {
+                    start.wait();
+                    unique.claim(paper(7, people, people), false, noon()).map(|(claim, _)| claim.keep())
+                })
+            });
+            let results = racers.map(|r| r.join().unwrap());
+            assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1);
+            assert!(results.contains(&Err(Seen::OtherPeople)));
+        }
+    }
+
+    #[test]
+    fn a_content_released_to_others_is_told_for_two_service_days() {
+        let unique = Arc::new(Unique::new());
+        unique.claim(paper(7, 1, 1), false, at("2026-11-20T06:30:00+09:00")).unwrap().0.keep();
+        let late_next_day = at("2026-11-21T23:00:00+09:00");
+        assert_eq!(unique.claim(paper(7, 2, 2), false, late_next_day).unwrap_err(), Seen::OtherPeople);
+        let forgotten = at("2026-11-23T00:00:00+09:00");
+        assert!(unique.claim(paper(7, 2, 2), false, forgotten).is_ok());
+        assert_eq!(unique.len().0, 0, "the claim was dropped and the old day forgotten");
+    }
+
+    #[test]
+    fn the_same_people_are_counted_and_refused_only_where_strict() {
+        let unique = Arc::new(Unique::new());
+        unique.claim(paper(7, 1, 1), false, noon()).unwrap().0.keep();
+        let (claim, seen) = unique.claim(paper(7, 1, 2), false, noon()).unwrap();
+        assert_eq!(seen, Some(Seen::SamePeople));
+        drop(claim);
+        assert_eq!(unique.claim(paper(7, 1, 2), true, noon()).unwrap_err(), Seen::SamePeople);
+        assert_eq!(unique.claim(paper(7, 1, 1), true, noon()).unwrap().1, None, "a repetition in its own session");
+    }
+
+    #[test]
+    fn an_issue_number_is_for_ever_but_only_if_it_may_have_left() {
+        let unique = Arc::new(Unique::new());
+        let numbered = |content, people| Digests { number: Some(42), ..paper(content, people, 1) };
+        let held = unique.claim(numbered(1, 1), false, noon()).unwrap().0;
+        assert_eq!(unique.claim(numbered(2, 2), false, noon()).unwrap_err(), Seen::Number, "while it may still leave");
+        drop(held);
+        unique.claim(numbered(1, 1), false, noon()).unwrap().0.keep();
+        let years_later = at("2036-01-01T12:00:00+09:00");
+        assert_eq!(unique.claim(numbered(3, 1), false, years_later).unwrap_err(), Seen::Number);
+    }
+
+    #[test]
+    fn a_claim_that_ends_without_leaving_does_not_forget_one_that_left() {
+        let unique = Arc::new(Unique::new());
+        unique.claim(paper(7, 1, 1), false, noon()).unwrap().0.keep();
+        drop(unique.claim(paper(7, 1, 2), false, noon()).unwrap());
+        assert_eq!(unique.claim(paper(7, 2, 3), false, noon()).unwrap_err(), Seen::OtherPeople);
+    }
+
+    #[test]
+    fn when_full_nothing_new_passes_and_the_known_is_still_told() {
+        let unique = Arc::new(Unique::bounded(1, 1));
+        unique.claim(paper(7, 1, 1), false, noon()).unwrap().0.keep();
+        assert_eq!(unique.claim(paper(8, 1, 1), false, noon()).unwrap_err(), Seen::Full);
+        assert_eq!(unique.claim(paper(7, 2, 1), false, noon()).unwrap_err(), Seen::OtherPeople);
+        assert!(unique.claim(paper(7, 1, 1), false, noon()).is_ok());
+        unique.restore_number(1);
+        let numbered = Digests { number: Some(2), ..paper(7, 1, 1) };
+        assert_eq!(unique.claim(numbered, false, noon()).unwrap_err(), Seen::Full);
+    }
+
+    #[test]
+    fn what_a_record_says_is_known_after_a_restart() {
+        let unique = Arc::new(Unique::new());
+        let digests = Digests { number: Some(42), ..paper(7, 1, 1) };
+        unique.restore(digests, at("2026-11-21T12:00:00+09:00"), noon());
+        assert_eq!(unique.claim(paper(7, 2, 2), false, noon()).unwrap_err(), Seen::OtherPeople);
+        let old = Digests { number: Some(43), ..paper(8, 1, 1) };
+        unique.restore(old, at("2026-10-01T12:00:00+09:00"), noon());
+        assert!(unique.claim(paper(8, 2, 2), false, noon()).is_ok(), "its content is past the window");
+        let again = Digests { number: Some(43), ..paper(9, 2, 2) };
+        assert_eq!(unique.claim(again, false, noon()).unwrap_err(), Seen::Number, "its number is not");
+    }
+}
