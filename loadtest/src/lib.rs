@@ -5,7 +5,9 @@
 pub mod auditor;
 pub mod cli;
 pub mod cluster;
+pub mod cost;
 pub mod incidents;
 pub mod kiosk;
 pub mod legacy;
+pub mod mutations;
 pub mod report;

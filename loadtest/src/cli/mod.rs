@@ -1,6 +1,7 @@
 //! Command line: one subcommand a file; this one only dispatches.
 
 mod legacy;
+mod mutations;
 
 use std::process::ExitCode;
 
@@ -17,12 +18,15 @@ struct Cli {
 enum Command {
     /// Run the simulated legacy backend until Ctrl-C.
     Legacy(legacy::Args),
+    /// Break each invariant in a scratch copy and expect a test to name it.
+    Mutations(mutations::Args),
 }
 
 /// Parses the process's arguments and runs the chosen subcommand.
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Legacy(args) => legacy::run(args),
+        Command::Mutations(args) => mutations::run(args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

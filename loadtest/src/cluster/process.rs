@@ -1,7 +1,8 @@
 //! One child process: its start, its end, and the CPU time it used.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ pub enum StartError {
 pub struct Process {
     name: String,
     child: Child,
+    log: PathBuf,
 }
 
 impl Process {
@@ -71,7 +73,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        Ok(Self { name: name.to_owned(), child })
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
     /// What it is called in messages.
@@ -87,6 +89,34 @@ impl Process {
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// Waits until `ready` says something, the child ends, or `patience` is over.
+    pub async fn until<T>(
+        &mut self,
+        patience: Duration,
+        mut ready: impl AsyncFnMut() -> Option<T>,
+    ) -> Result<T, StartError> {
+        let started = tokio::time::Instant::now();
+        loop {
+            if let Some(found) = ready().await {
+                return Ok(found);
+            }
+            let name = self.name.clone();
+            if let Some(status) = self.ended() {
+                return Err(StartError::Ended { name, status: status.to_string(), last_words: last_words(&self.log) });
+            }
+            if started.elapsed() > patience {
+                return Err(StartError::NotReady { name, waited: patience, last_words: last_words(&self.log) });
+            }
+            // Another process gives no event to wait for.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until somebody answers on `address`.
+    pub async fn until_listening(&mut self, address: SocketAddr, patience: Duration) -> Result<(), StartError> {
+        self.until(patience, async || tokio::net::TcpStream::connect(address).await.ok().map(drop)).await
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -137,6 +167,13 @@ fn parse_stat(stat: &str) -> Option<(u32, u64)> {
     let user: u64 = fields.nth(9)?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some((parent, user + system))
+}
+
+/// The last lines of a log, for messages.
+fn last_words(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(12)).map(|line| format!("  {line}\n")).collect()
 }
 
 #[cfg(test)]
