@@ -62,11 +62,23 @@ pub struct Process {
 impl Process {
     /// Starts `program` with `arguments`; both output streams go to the end of `log`.
     pub fn start(name: &str, program: &Path, arguments: &[&str], log: &Path) -> Result<Self, StartError> {
+        Self::start_with(name, program, arguments, &[], log)
+    }
+
+    /// Starts it with variables added to its environment.
+    pub fn start_with(
+        name: &str,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        log: &Path,
+    ) -> Result<Self, StartError> {
         let failed = |source| StartError::Spawn { name: name.to_owned(), source };
         let out = std::fs::File::options().create(true).append(true).open(log).map_err(failed)?;
         let err = out.try_clone().map_err(failed)?;
         let child = Command::new(program)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)

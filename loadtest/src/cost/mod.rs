@@ -1,3 +1,4 @@
 //! What a proxy costs: the same backend behind nginx, HAProxy, Envoy and the gateway, measured in CPU per request.
 
+pub mod measure;
 pub mod peer;
