@@ -1,1 +1,284 @@
 //! An append-only, hash-chained file with group commit: intents here, release records and latches in the gateway.
+//!
+//! One thread writes whatever is queued and calls `fdatasync` once for all of it. A failure poisons the journal for good:
+//! a failed sync is never tried again, since the kernel may have dropped what it could not write.
+
+mod frame;
+mod read;
+mod write;
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+pub use read::{Report, verify};
+
+/// The longest entry.
+pub const MAX_ENTRY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Which entry of this journal, counted since it was opened. Order is the order in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// Why a journal cannot be read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Damaged before its end: what it says cannot be trusted.
+    #[error("unreadable at byte {offset}: {reason}")]
+    Unreadable {
+        /// Where.
+        offset: u64,
+        /// What was found.
+        reason: &'static str,
+    },
+    /// A write failed earlier; nothing is accepted any more.
+    #[error("poisoned by an earlier failure")]
+    Poisoned,
+    /// It was closed.
+    #[error("closed")]
+    Closed,
+    /// The entry is empty or longer than [`MAX_ENTRY_BYTES`].
+    #[error("entry of {0} bytes")]
+    EntrySize(usize),
+    /// The system refused.
+    #[error("{0}")]
+    Io(io::ErrorKind),
+}
+
+impl From<io::Error> for JournalError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error.kind())
+    }
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Entries read.
+    pub entries: u64,
+    /// Bytes of an unfinished write cut off the end; they were never reported durable.
+    pub torn_bytes: u64,
+    /// Whether the file was made now.
+    pub created: bool,
+}
+
+/// What a rotated journal starts with; called on the journal's thread.
+pub type Carry = Arc<dyn Fn() -> Vec<Vec<u8>> + Send + Sync>;
+
+/// When a journal is rewritten while it runs.
+#[derive(Clone)]
+pub struct Rotation {
+    /// Beyond this size.
+    pub above_bytes: u64,
+    /// What must not be lost. An entry queued while this runs is written after what it returns.
+    pub carry: Carry,
+}
+
+/// Reads the journal at `path` of `purpose` without opening it for writing; returns the chain's head.
+pub(crate) fn scan_for(
+    path: &Path,
+    purpose: &str,
+    mut visit: impl FnMut(&[u8]),
+) -> Result<([u8; 32], Report), JournalError> {
+    read::scan(path, Some(purpose), &mut visit).map(|(end, report)| (end.head, report))
+}
+
+/// Puts a journal that holds `entries` in the place of the one at `path`, whose head was `before`: whole or not at all.
+pub(crate) fn replace(path: &Path, purpose: &str, before: &[u8; 32], entries: &[Vec<u8>]) -> Result<(), JournalError> {
+    write::create(path, purpose, before, entries)?;
+    Ok(())
+}
+
+#[derive(Default)]
+pub(crate) struct Queue {
+    /// Entries, one behind the other.
+    pub(crate) arena: Vec<u8>,
+    pub(crate) lengths: Vec<u32>,
+    /// How many of them somebody waits for.
+    pub(crate) urgent: usize,
+    /// When the first of them came.
+    pub(crate) since: Option<Instant>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) queue: Queue,
+    /// Entries accepted and entries known durable.
+    pub(crate) accepted: u64,
+    pub(crate) durable: u64,
+    pub(crate) head: [u8; 32],
+    pub(crate) wakers: Vec<(u64, Waker)>,
+    pub(crate) in_write_since: Option<Instant>,
+    pub(crate) poisoned: bool,
+    pub(crate) closing: bool,
+    pub(crate) thread_waits: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) work: Condvar,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    path: PathBuf,
+}
+
+/// A journal open for appending. Clones share it; the last one to go closes it.
+#[derive(Clone)]
+pub struct Journal(Arc<Handle>);
+
+impl Journal {
+    /// Opens or makes `path`, collecting what it holds. `purpose` is sealed into the file: a journal cannot be taken for another.
+    pub fn open(path: &Path, purpose: &str) -> Result<(Self, Vec<Vec<u8>>, Opened), JournalError> {
+        let mut entries = Vec::new();
+        let (journal, opened) = Self::open_with(path, purpose, None, |entry| entries.push(entry.to_vec()))?;
+        Ok((journal, entries, opened))
+    }
+
+    /// Opens or makes `path`, showing each entry to `visit` once, in order. A torn tail is cut off and reported.
+    pub fn open_with(
+        path: &Path,
+        purpose: &str,
+        rotation: Option<Rotation>,
+        mut visit: impl FnMut(&[u8]),
+    ) -> Result<(Self, Opened), JournalError> {
+        let created = !path.try_exists()?;
+        if created {
+            write::create(path, purpose, &[0; 32], &[])?;
+        }
+        let (end, report) = read::scan(path, Some(purpose), &mut visit)?;
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
+        file.set_len(end.offset)?;
+        file.sync_all()?;
+        let shared = Arc::new(Shared::default());
+        shared.lock().head = end.head;
+        let writer = write::Writer::new(file, path.to_owned(), purpose.to_owned(), end, rotation, Arc::clone(&shared));
+        let thread = std::thread::Builder::new().name("sekisho-journal".to_owned()).spawn(move || writer.run())?;
+        let handle = Handle { shared, thread: Mutex::new(Some(thread)), path: path.to_owned() };
+        let opened = Opened { entries: report.entries, torn_bytes: report.torn_bytes, created };
+        Ok((Self(Arc::new(handle)), opened))
+    }
+
+    /// Queues `entry` now; the future resolves when it is durable. Dropping the future takes nothing back.
+    pub fn append(&self, entry: &[u8]) -> Append {
+        let accepted = self.accept(entry, true);
+        Append { shared: Arc::clone(&self.0.shared), accepted }
+    }
+
+    /// Queues `entry` to be written with the next batch, at the latest within a second; nobody learns when.
+    pub fn append_lazy(&self, entry: &[u8]) -> Result<Position, JournalError> {
+        self.accept(entry, false)
+    }
+
+    fn accept(&self, entry: &[u8], urgent: bool) -> Result<Position, JournalError> {
+        if entry.is_empty() || entry.len() > MAX_ENTRY_BYTES {
+            return Err(JournalError::EntrySize(entry.len()));
+        }
+        let mut state = self.0.shared.lock();
+        if state.closing {
+            return Err(JournalError::Closed);
+        }
+        if state.poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        state.queue.arena.extend_from_slice(entry);
+        state.queue.lengths.push(entry.len() as u32);
+        state.queue.urgent += usize::from(urgent);
+        state.queue.since.get_or_insert_with(Instant::now);
+        state.accepted += 1;
+        let position = Position(state.accepted);
+        let wake = urgent && std::mem::take(&mut state.thread_waits);
+        drop(state);
+        if wake {
+            self.0.shared.work.notify_one();
+        }
+        Ok(position)
+    }
+
+    /// Whether a write failed, so that nothing is accepted any more.
+    pub fn is_poisoned(&self) -> bool {
+        self.0.shared.lock().poisoned
+    }
+
+    /// The chain's head over everything durable; to be exported, so that a cut file can be told.
+    pub fn head(&self) -> [u8; 32] {
+        self.0.shared.lock().head
+    }
+
+    /// Age of the oldest entry that is not durable yet.
+    pub fn unsynced_for(&self) -> Duration {
+        let state = self.0.shared.lock();
+        state.in_write_since.or(state.queue.since).map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Writes what is queued, seals the file and ends the thread; blocks for one sync. Later appends fail.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Handle {
+    fn close(&self) {
+        self.shared.lock().closing = true;
+        self.shared.work.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            self.shared.lock().poisoned = true;
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Resolves when its entry is durable.
+#[must_use = "an entry is durable only when this resolves"]
+pub struct Append {
+    shared: Arc<Shared>,
+    accepted: Result<Position, JournalError>,
+}
+
+impl Future for Append {
+    type Output = Result<Position, JournalError>;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let position = match self.accepted {
+            Ok(position) => position,
+            Err(error) => return Poll::Ready(Err(error)),
+        };
+        let mut state = self.shared.lock();
+        if state.durable >= position.0 {
+            return Poll::Ready(Ok(position));
+        }
+        if state.poisoned {
+            return Poll::Ready(Err(JournalError::Poisoned));
+        }
+        match state.wakers.iter_mut().find(|(number, waker)| *number == position.0 && waker.will_wake(cx.waker())) {
+            Some(_) => {}
+            None => state.wakers.push((position.0, cx.waker().clone())),
+        }
+        Poll::Pending
+    }
+}

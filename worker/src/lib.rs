@@ -3,4 +3,18 @@
 //! A reader follows an assignment down these files: `owner` → `lane` → `attempt` → `channel` → `attest`.
 
 pub mod assignment;
+mod attempt;
+pub mod attest;
+pub mod backend;
+mod channel;
+mod clock;
+mod hold;
+pub mod intent;
 pub mod journal;
+mod lane;
+pub mod lease;
+mod lookup;
+pub mod metric;
+pub mod owner;
+mod settlement;
+mod slot;

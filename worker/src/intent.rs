@@ -1,0 +1,226 @@
+//! What may be in flight, durable before the first byte leaves: after an unclean start those residents wait. Names nobody.
+
+mod record;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sekisho_issuance::fence::Fence;
+use sekisho_issuance::request::Operation;
+use sekisho_issuance::shard::LaneId;
+
+use crate::assignment::NotBegun;
+use crate::clock;
+use crate::journal::{self, Journal, JournalError, Rotation};
+pub use record::OpenIntent;
+use record::Record;
+
+/// The file's name in the state directory.
+pub const FILE: &str = "intents.journal";
+const PURPOSE: &str = "intents";
+/// Attempt numbers are reserved in blocks, so that they rise over restarts without a write for each.
+const FENCE_BLOCK: u64 = 1 << 16;
+
+type OpenSet = Arc<Mutex<HashMap<u64, Vec<u8>>>>;
+
+/// What an earlier life of the process left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Attempts that may still have effect.
+    pub(crate) open: Vec<OpenIntent>,
+    /// The journal could not be read: anybody may be in flight.
+    pub(crate) unreadable: Option<JournalError>,
+    /// Bytes of an unfinished write, never acted on.
+    pub(crate) torn_bytes: u64,
+}
+
+/// The intents of this owner.
+pub(crate) struct Intents {
+    journal: Journal,
+    open: OpenSet,
+    next_fence: AtomicU64,
+    reserved: Arc<AtomicU64>,
+}
+
+impl Intents {
+    /// Reads and compacts the journal of `state_dir`. An unreadable one is put aside and reported, never trusted in part.
+    pub(crate) fn open(state_dir: &Path, rotate_above_bytes: u64) -> Result<(Arc<Self>, Found), JournalError> {
+        let path = state_dir.join(FILE);
+        let mut past = Past::default();
+        let mut found = Found::default();
+        let mut head = [0; 32];
+        if path.try_exists()? {
+            match journal::scan_for(&path, PURPOSE, |entry| past.apply(entry)) {
+                Ok((end, report)) if past.unknown == 0 => {
+                    head = end;
+                    found.torn_bytes = report.torn_bytes;
+                }
+                Ok(_) => found.unreadable = Some(JournalError::Unreadable { offset: 0, reason: "an unknown record" }),
+                Err(error @ JournalError::Unreadable { .. }) => found.unreadable = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if found.unreadable.is_some() {
+            std::fs::rename(&path, aside(&path))?;
+        }
+        found.open = past.open.values().filter_map(|bytes| OpenIntent::read(bytes)).collect();
+        found.open.sort_by_key(|intent| intent.fence);
+
+        // Even if the numbers reserved were lost, the clock's floor is above them unless it was set back as well.
+        let floor = u64::try_from(clock::wall().as_second()).unwrap_or(0) << 20;
+        let first = past.reserved.max(floor).max(1);
+        let reserved = first + FENCE_BLOCK;
+        let open: OpenSet = Arc::new(Mutex::new(past.open));
+        let carried = carry(&open, reserved);
+        journal::replace(&path, PURPOSE, &head, &carried)?;
+        let reserved = Arc::new(AtomicU64::new(reserved));
+        let seen = (Arc::clone(&open), Arc::clone(&reserved));
+        let rotation = Rotation {
+            above_bytes: rotate_above_bytes,
+            carry: Arc::new(move || carry(&seen.0, seen.1.load(Ordering::SeqCst))),
+        };
+        let (journal, _) = Journal::open_with(&path, PURPOSE, Some(rotation), |_| {})?;
+        Ok((Arc::new(Self { journal, open, next_fence: AtomicU64::new(first), reserved }), found))
+    }
+
+    /// The next attempt's number. The block it lies in is queued before the intent that uses it, hence durable before it.
+    pub(crate) fn mint(&self) -> Result<Fence, NotBegun> {
+        let fence = self.next_fence.fetch_add(1, Ordering::SeqCst);
+        let reserved = self.reserved.load(Ordering::SeqCst);
+        let extended = fence + FENCE_BLOCK;
+        // Half a block early, so that numbers used without an intent are covered as well.
+        if fence + FENCE_BLOCK / 2 >= reserved
+            && self.reserved.compare_exchange(reserved, extended, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        {
+            self.journal.append_lazy(&Record::Reserved(extended).to_bytes()).map_err(|_| NotBegun::IntentNotDurable)?;
+        }
+        Ok(Fence(fence))
+    }
+
+    /// Makes it durable that `fence` may have effect in `lanes`; resolves before its first byte may leave.
+    pub(crate) async fn begin(
+        self: &Arc<Self>,
+        fence: Fence,
+        lanes: &[LaneId],
+        operation: Operation,
+        max_run: Duration,
+    ) -> Result<IntentGuard, NotBegun> {
+        let bytes = Record::Intent(OpenIntent {
+            fence: fence.0,
+            operation: operation.name(),
+            began_ms: clock::wall().as_millisecond(),
+            max_run,
+            lanes: lanes.to_vec(),
+        })
+        .to_bytes();
+        // In the set before it is queued: a rotation in between carries it.
+        let durable = {
+            lock(&self.open).insert(fence.0, bytes.clone());
+            self.journal.append(&bytes)
+        };
+        let guard = IntentGuard { intents: Arc::clone(self), fence: fence.0, keep: false };
+        durable.await.map_err(|_| NotBegun::IntentNotDurable)?;
+        Ok(guard)
+    }
+
+    /// `fence` can have no effect any more. Lost in a crash, it only makes somebody wait.
+    pub(crate) fn over(&self, fence: u64) {
+        if lock(&self.open).remove(&fence).is_some()
+            && let Err(error) = self.journal.append_lazy(&Record::Over(fence).to_bytes())
+        {
+            tracing::debug!(%error, "an intent stays open in the journal");
+        }
+    }
+
+    /// How many may have effect.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.open).len()
+    }
+
+    /// Whether intents can still be written.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.journal.is_poisoned()
+    }
+
+    /// Writes what is queued and closes the journal.
+    pub(crate) fn close(&self) {
+        self.journal.close();
+    }
+}
+
+/// The intents of `state_dir` that are not known to be over, oldest first; reads only.
+pub fn open_intents(state_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
+    let mut past = Past::default();
+    journal::scan_for(&state_dir.join(FILE), PURPOSE, |entry| past.apply(entry))?;
+    let mut open: Vec<_> = past.open.values().filter_map(|bytes| OpenIntent::read(bytes)).collect();
+    open.sort_by_key(|intent| intent.fence);
+    Ok(open)
+}
+
+/// A journal being replayed.
+#[derive(Default)]
+struct Past {
+    open: HashMap<u64, Vec<u8>>,
+    reserved: u64,
+    unknown: u64,
+}
+
+impl Past {
+    fn apply(&mut self, entry: &[u8]) {
+        match Record::read(entry) {
+            Some(Record::Intent(intent)) => {
+                self.open.insert(intent.fence, entry.to_vec());
+            }
+            Some(Record::Over(fence)) => {
+                self.open.remove(&fence);
+            }
+            Some(Record::Reserved(upto)) => self.reserved = self.reserved.max(upto),
+            None => self.unknown += 1,
+        }
+    }
+}
+
+/// What a new file starts with.
+fn carry(open: &OpenSet, reserved: u64) -> Vec<Vec<u8>> {
+    let mut entries = vec![Record::Reserved(reserved).to_bytes()];
+    entries.extend(lock(open).values().cloned());
+    entries
+}
+
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension(format!("unreadable-{}", clock::wall().as_millisecond()))
+}
+
+fn lock(open: &OpenSet) -> MutexGuard<'_, HashMap<u64, Vec<u8>>> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An intent that is durable. Dropped before `begun`, it is over; dropped after, it stays open until somebody knows.
+pub(crate) struct IntentGuard {
+    intents: Arc<Intents>,
+    fence: u64,
+    keep: bool,
+}
+
+impl IntentGuard {
+    /// Bytes are about to leave.
+    pub(crate) fn begun(&mut self) {
+        self.keep = true;
+    }
+
+    /// It can have no effect any more.
+    pub(crate) fn over(mut self) {
+        self.keep = false;
+    }
+}
+
+impl Drop for IntentGuard {
+    fn drop(&mut self) {
+        if !self.keep {
+            self.intents.over(self.fence);
+        }
+    }
+}

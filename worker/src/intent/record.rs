@@ -1,0 +1,122 @@
+//! The intent journal's records as bytes: lane hashes and numbers, no personal data.
+
+use std::time::Duration;
+
+use sekisho_issuance::shard::LaneId;
+
+const INTENT: u8 = 1;
+const OVER: u8 = 2;
+const RESERVED: u8 = 3;
+const OPERATIONS: [&str; 3] = ["issue", "inquire", "amend"];
+
+/// An attempt that may have effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenIntent {
+    /// Its number.
+    pub fence: u64,
+    /// What it does at the backend.
+    pub operation: &'static str,
+    /// When it was about to begin, by the wall clock, in milliseconds.
+    pub began_ms: i64,
+    /// How long it may have effect.
+    pub max_run: Duration,
+    /// In whose lanes.
+    pub lanes: Vec<LaneId>,
+}
+
+impl OpenIntent {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        match Record::read(bytes)? {
+            Record::Intent(intent) => Some(intent),
+            _ => None,
+        }
+    }
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Record {
+    /// This may have effect from now on.
+    Intent(OpenIntent),
+    /// This cannot any more.
+    Over(u64),
+    /// Attempt numbers below this may have been used.
+    Reserved(u64),
+}
+
+impl Record {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let number = |tag: u8, n: u64| {
+            let mut out = Vec::with_capacity(9);
+            out.push(tag);
+            out.extend_from_slice(&n.to_le_bytes());
+            out
+        };
+        match self {
+            Self::Over(fence) => number(OVER, *fence),
+            Self::Reserved(upto) => number(RESERVED, *upto),
+            Self::Intent(intent) => {
+                let mut out = Vec::with_capacity(26 + 16 * intent.lanes.len());
+                out.push(INTENT);
+                out.extend_from_slice(&intent.fence.to_le_bytes());
+                let operation = OPERATIONS.iter().position(|o| *o == intent.operation).unwrap_or(0);
+                out.push(operation as u8);
+                out.extend_from_slice(&intent.began_ms.to_le_bytes());
+                let max_run = u64::try_from(intent.max_run.as_millis()).unwrap_or(u64::MAX);
+                out.extend_from_slice(&max_run.to_le_bytes());
+                for lane in &intent.lanes {
+                    out.extend_from_slice(&lane.as_u128().to_le_bytes());
+                }
+                out
+            }
+        }
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        let (number, rest) = rest.split_first_chunk::<8>()?;
+        let number = u64::from_le_bytes(*number);
+        match *tag {
+            OVER if rest.is_empty() => Some(Self::Over(number)),
+            RESERVED if rest.is_empty() => Some(Self::Reserved(number)),
+            INTENT => {
+                let (operation, rest) = rest.split_first()?;
+                let (began_ms, rest) = rest.split_first_chunk::<8>()?;
+                let (max_run, rest) = rest.split_first_chunk::<8>()?;
+                let (lanes, []) = rest.as_chunks::<16>() else { return None };
+                Some(Self::Intent(OpenIntent {
+                    fence: number,
+                    operation: OPERATIONS.get(usize::from(*operation))?,
+                    began_ms: i64::from_le_bytes(*began_ms),
+                    max_run: Duration::from_millis(u64::from_le_bytes(*max_run)),
+                    lanes: lanes.iter().map(|l| LaneId::from_u128(u128::from_le_bytes(*l))).collect(),
+                }))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_shorter() {
+        let intent = OpenIntent {
+            fence: 9,
+            operation: "amend",
+            began_ms: 1_795_000_000_123,
+            max_run: Duration::from_secs(30),
+            lanes: vec![LaneId::from_u128(1), LaneId::from_u128(u128::MAX)],
+        };
+        for record in [Record::Intent(intent), Record::Over(7), Record::Reserved(u64::MAX)] {
+            let bytes = record.to_bytes();
+            assert_eq!(Record::read(&bytes), Some(record));
+            for cut in 0..bytes.len() {
+                let shorter = Record::read(&bytes[..cut]);
+                assert!(shorter.is_none() || matches!(shorter, Some(Record::Intent(i)) if i.lanes.len() < 2));
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The journal's thread: writes what is queued in one piece, syncs once, wakes those who wait. Never retries.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::frame;
+use super::read::End;
+use super::{Queue, Rotation, Shared, State};
+use crate::metric;
+
+/// Room is made this far ahead with zeros, so that a sync need not change the file's length.
+const ROOM_BYTES: u64 = 1024 * 1024;
+/// Entries nobody waits for are written at the latest after this.
+const LAZY: Duration = Duration::from_millis(500);
+
+/// Makes a journal whole or not at all: written beside, synced, renamed.
+pub(super) fn create(path: &Path, purpose: &str, before: &[u8; 32], entries: &[Vec<u8>]) -> io::Result<(File, End)> {
+    let beside = path.with_extension("new");
+    let (mut bytes, mut chain) = frame::header(purpose, before);
+    for entry in entries {
+        chain = frame::write(&mut bytes, &chain, 0, entry);
+    }
+    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&beside)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()?;
+    Ok((file, End { offset: bytes.len() as u64, head: chain }))
+}
+
+pub(super) struct Writer {
+    file: File,
+    path: PathBuf,
+    purpose: String,
+    end: End,
+    /// How far the file is known to be durable.
+    durable: u64,
+    /// How far room was made.
+    room: u64,
+    rotation: Option<Rotation>,
+    shared: Arc<Shared>,
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        file: File,
+        path: PathBuf,
+        purpose: String,
+        end: End,
+        rotation: Option<Rotation>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let (durable, room) = (end.offset, end.offset);
+        Self { file, path, purpose, end, durable, room, rotation, shared, buffer: Vec::new() }
+    }
+
+    pub(super) fn run(mut self) {
+        loop {
+            let (queue, closing) = self.next();
+            let entries = queue.lengths.len() as u64;
+            let mut result = if entries == 0 { Ok(()) } else { self.commit(&queue) };
+            if result.is_ok() && closing {
+                result = self.seal();
+            } else if result.is_ok() && self.rotation.as_ref().is_some_and(|r| self.end.offset > r.above_bytes) {
+                result = self.rotate();
+            }
+            let stop = closing || result.is_err();
+            let mut state = self.shared.lock();
+            state.in_write_since = None;
+            if result.is_ok() {
+                state.durable += entries;
+                state.head = self.end.head;
+            } else {
+                state.poisoned = true;
+                metrics::counter!(metric::JOURNAL_POISONED).increment(1);
+            }
+            let woken = due(&mut state);
+            // What was queued into a journal that takes nothing more is never reported durable.
+            state.closing |= closing;
+            drop(state);
+            if let Err(error) = &result {
+                tracing::error!(path = %self.path.display(), %error, "the journal failed and takes nothing more");
+            }
+            woken.into_iter().for_each(std::task::Waker::wake);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Waits for work: somebody waits for an entry, or lazy ones are old enough, or the journal closes.
+    fn next(&self) -> (Queue, bool) {
+        let mut state = self.shared.lock();
+        loop {
+            let lazy = state.queue.since.is_some_and(|since| since.elapsed() >= LAZY);
+            if state.queue.urgent > 0 || lazy || state.closing {
+                state.thread_waits = false;
+                state.in_write_since = state.queue.since;
+                return (std::mem::take(&mut state.queue), state.closing);
+            }
+            state.thread_waits = true;
+            state = self.shared.work.wait_timeout(state, LAZY).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn commit(&mut self, queue: &Queue) -> io::Result<()> {
+        self.buffer.clear();
+        let mut rest = queue.arena.as_slice();
+        for length in &queue.lengths {
+            let (entry, tail) = rest.split_at_checked(*length as usize).unwrap_or((rest, &[]));
+            rest = tail;
+            self.end.head = frame::write(&mut self.buffer, &self.end.head, self.durable, entry);
+        }
+        self.make_room()?;
+        self.file.write_all_at(&self.buffer, self.end.offset)?;
+        self.file.sync_data()?;
+        self.end.offset += self.buffer.len() as u64;
+        self.durable = self.end.offset;
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        let needed = self.end.offset + self.buffer.len() as u64;
+        if needed <= self.room {
+            return Ok(());
+        }
+        let room = needed + ROOM_BYTES;
+        let zeros = vec![0; (room - needed) as usize];
+        self.file.write_all_at(&zeros, needed)?;
+        self.room = room;
+        Ok(())
+    }
+
+    /// After a clean close even the last batch is covered by a frame that says it was durable.
+    fn seal(&mut self) -> io::Result<()> {
+        self.buffer.clear();
+        self.end.head = frame::write(&mut self.buffer, &self.end.head, self.durable, &[]);
+        self.file.write_all_at(&self.buffer, self.end.offset)?;
+        self.end.offset += self.buffer.len() as u64;
+        self.file.set_len(self.end.offset)?;
+        self.file.sync_all()
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let Some(rotation) = &self.rotation else { return Ok(()) };
+        let carried = (rotation.carry)();
+        let (file, end) = create(&self.path, &self.purpose, &self.end.head, &carried)?;
+        (self.file, self.durable, self.room, self.end) = (file, end.offset, end.offset, end);
+        Ok(())
+    }
+}
+
+/// Takes the wakers of those whose entry is durable, or never will be.
+fn due(state: &mut State) -> Vec<std::task::Waker> {
+    let durable = if state.poisoned { u64::MAX } else { state.durable };
+    let (woken, kept) = std::mem::take(&mut state.wakers).into_iter().partition(|(number, _)| *number <= durable);
+    state.wakers = kept;
+    let woken: Vec<(u64, std::task::Waker)> = woken;
+    woken.into_iter().map(|(_, waker)| waker).collect()
+}
