@@ -6,6 +6,8 @@ pub mod body;
 pub mod bound;
 pub mod clock;
 pub mod config;
+pub mod durable_log;
+pub mod latch;
 pub mod outcome;
 pub mod problem;
 pub mod registry;
