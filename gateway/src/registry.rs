@@ -120,6 +120,14 @@ impl Registry {
         for (code, printed, mode, kinds) in &enabled.tenants {
             let series = tenants.entry(*code).or_insert_with(|| Arc::new(TenantSeries::new(maker, Some(*code))));
             series.expose(maker, kinds.iter().copied(), *mode);
+            for kind in kinds {
+                drop(
+                    maker.gauge(
+                        name::LATCH_ACTIVE,
+                        vec![label("municipality", code.as_str()), label("kind", kind.name())],
+                    ),
+                );
+            }
             maker.gauge(name::TENANT_INFO, vec![label("municipality", code.as_str()), label("name", printed)]).set(1.0);
         }
         self.tenants.store(Arc::new(tenants));

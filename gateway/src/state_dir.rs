@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use sekisho_issuance::fence::Epoch;
 
+pub(crate) use durable::replace as replace_durably;
 pub use keys::{AdminKey, Keys, Pseudonym, PseudonymKey, RecordKey};
 
 /// The layout that this build reads and writes.

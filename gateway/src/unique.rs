@@ -18,6 +18,8 @@ pub const MAX_ISSUE_NUMBERS: usize = 8_000_000;
 /// Days kept beside today: together at least two service days, whatever the hour.
 const DAYS_BEFORE_TODAY: i32 = 2;
 
+const JST: Offset = Offset::constant(9);
+
 /// The digests of one answer, each keyed, so that none can be guessed back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digests {
@@ -64,7 +66,6 @@ struct Memory {
 }
 
 /// The memory of one gateway. Rebuilt from the release records at start.
-#[derive(Default)]
 pub struct Unique {
     memory: Mutex<Memory>,
     max_contents: usize,
@@ -81,12 +82,13 @@ pub struct Claim {
     kept: bool,
 }
 
-impl Unique {
-    /// An empty memory.
-    pub fn new() -> Self {
+impl Default for Unique {
+    fn default() -> Self {
         Self::bounded(MAX_CONTENT_DIGESTS, MAX_ISSUE_NUMBERS)
     }
+}
 
+impl Unique {
     /// An empty memory with bounds of its own.
     pub fn bounded(max_contents: usize, max_numbers: usize) -> Self {
         Self { memory: Mutex::default(), max_contents, max_numbers }
@@ -153,9 +155,23 @@ impl Unique {
         self.memory().numbers.insert(number);
     }
 
-    /// Every number that may have left, for a snapshot.
+    /// Every number that left or may still leave, for a snapshot: rather too many than too few.
     pub fn numbers(&self) -> Vec<u128> {
-        self.memory().numbers.iter().copied().collect()
+        let memory = self.memory();
+        memory.numbers.iter().chain(&memory.claimed_numbers).copied().collect()
+    }
+
+    /// Every content that left or may still leave, with a moment of its day, for a snapshot. Numbers are in [`Unique::numbers`].
+    pub fn contents(&self, now: Timestamp) -> Vec<(Timestamp, Digests)> {
+        let memory = self.memory();
+        let of_day = |(day, contents): (&Date, &HashMap<u128, Content>)| {
+            let at = day.to_zoned(TimeZone::fixed(JST)).map_or(now, |midnight| midnight.timestamp());
+            let digests = contents.iter().map(move |(content, c)| {
+                (at, Digests { content: *content, people: c.people, session: c.session, number: None })
+            });
+            digests.collect::<Vec<_>>()
+        };
+        memory.days.iter().flat_map(of_day).collect()
     }
 
     /// How many contents and numbers are remembered.
@@ -240,7 +256,7 @@ impl Drop for Claim {
 
 /// The service day: Japan Standard Time.
 fn day_of(at: Timestamp) -> Date {
-    at.to_zoned(TimeZone::fixed(Offset::constant(9))).date()
+    at.to_zoned(TimeZone::fixed(JST)).date()
 }
 
 fn oldest_kept(today: Date) -> Date {
@@ -268,7 +284,7 @@ mod tests {
     #[test]
     fn of_two_equal_contents_at_the_same_moment_exactly_one_passes() {
         for _ in 0..200 {
-            let unique = Arc::new(Unique::new());
+            let unique = Arc::new(Unique::default());
             let start = Arc::new(Barrier::new(2));
             let racers = [1, 2].map(|people| {
                 let (unique, start) = (unique.clone(), start.clone());
@@ -285,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_content_released_to_others_is_told_for_two_service_days() {
-        let unique = Arc::new(Unique::new());
+        let unique = Arc::new(Unique::default());
         unique.claim(paper(7, 1, 1), false, at("2026-11-20T06:30:00+09:00")).unwrap().0.keep();
         let late_next_day = at("2026-11-21T23:00:00+09:00");
         assert_eq!(unique.claim(paper(7, 2, 2), false, late_next_day).unwrap_err(), Seen::OtherPeople);
@@ -296,7 +312,7 @@ mod tests {
 
     #[test]
     fn the_same_people_are_counted_and_refused_only_where_strict() {
-        let unique = Arc::new(Unique::new());
+        let unique = Arc::new(Unique::default());
         unique.claim(paper(7, 1, 1), false, noon()).unwrap().0.keep();
         let (claim, seen) = unique.claim(paper(7, 1, 2), false, noon()).unwrap();
         assert_eq!(seen, Some(Seen::SamePeople));
@@ -307,7 +323,7 @@ mod tests {
 
     #[test]
     fn an_issue_number_is_for_ever_but_only_if_it_may_have_left() {
-        let unique = Arc::new(Unique::new());
+        let unique = Arc::new(Unique::default());
         let numbered = |content, people| Digests { number: Some(42), ..paper(content, people, 1) };
         let held = unique.claim(numbered(1, 1), false, noon()).unwrap().0;
         assert_eq!(unique.claim(numbered(2, 2), false, noon()).unwrap_err(), Seen::Number, "while it may still leave");
@@ -319,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_ends_without_leaving_does_not_forget_one_that_left() {
-        let unique = Arc::new(Unique::new());
+        let unique = Arc::new(Unique::default());
         unique.claim(paper(7, 1, 1), false, noon()).unwrap().0.keep();
         drop(unique.claim(paper(7, 1, 2), false, noon()).unwrap());
         assert_eq!(unique.claim(paper(7, 2, 3), false, noon()).unwrap_err(), Seen::OtherPeople);
@@ -339,7 +355,7 @@ mod tests {
 
     #[test]
     fn what_a_record_says_is_known_after_a_restart() {
-        let unique = Arc::new(Unique::new());
+        let unique = Arc::new(Unique::default());
         let digests = Digests { number: Some(42), ..paper(7, 1, 1) };
         unique.restore(digests, at("2026-11-21T12:00:00+09:00"), noon());
         assert_eq!(unique.claim(paper(7, 2, 2), false, noon()).unwrap_err(), Seen::OtherPeople);

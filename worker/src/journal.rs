@@ -87,6 +87,11 @@ pub(crate) fn scan_for(
     read::scan(path, Some(purpose), &mut visit).map(|(end, report)| (end.head, report))
 }
 
+/// Shows each entry of the journal at `path` of `purpose`, in order, while another process or thread may append to it.
+pub fn read(path: &Path, purpose: &str, visit: impl FnMut(&[u8])) -> Result<Report, JournalError> {
+    scan_for(path, purpose, visit).map(|(_, report)| report)
+}
+
 /// Puts a journal that holds `entries` in the place of the one at `path`, whose head was `before`: whole or not at all.
 pub(crate) fn replace(path: &Path, purpose: &str, before: &[u8; 32], entries: &[Vec<u8>]) -> Result<(), JournalError> {
     write::create(path, purpose, before, entries)?;

@@ -3,8 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
-use sekisho_issuance::id::KioskId;
+use sekisho_issuance::id::{KioskId, MunicipalityCode, RequestId};
 use sekisho_issuance::verdict::{CheckName, Finding, Verdict};
+
+use super::EvidenceId;
+use crate::registry::DocumentKind;
+use crate::route::Mode;
 
 /// Within this time unexplained failures are seen together.
 pub const SUSPICION_WINDOW: SignedDuration = SignedDuration::from_mins(10);
@@ -19,6 +23,16 @@ const MAX_SUSPICIONS: usize = 64;
 /// One answer that was withheld.
 #[derive(Debug, Clone)]
 pub struct Failure {
+    /// Of which request.
+    pub request: RequestId,
+    /// What was kept of it.
+    pub evidence: EvidenceId,
+    /// Whose.
+    pub municipality: Option<MunicipalityCode>,
+    /// What.
+    pub kind: DocumentKind,
+    /// Enforce or observe.
+    pub mode: Mode,
     /// Pseudonym of the people it was for.
     pub people: u64,
     /// Where it was asked for.
@@ -65,17 +79,24 @@ fn is_about_us(finding: &Finding) -> bool {
 
 /// The unexplained failures of one municipality x kind.
 #[derive(Debug, Default)]
-pub(super) struct Suspicions(VecDeque<Failure>);
+pub(super) struct Suspicions(VecDeque<Suspicion>);
+
+#[derive(Debug)]
+struct Suspicion {
+    people: u64,
+    kiosk: Option<KioskId>,
+    at: Timestamp,
+}
 
 impl Suspicions {
     /// Adds one; whether together they suspend. Then they are forgotten, since the latch remembers.
-    pub(super) fn add(&mut self, failure: Failure) -> bool {
+    pub(super) fn add(&mut self, failure: &Failure) -> bool {
         let oldest = failure.at.saturating_sub(SUSPICION_WINDOW).unwrap_or(Timestamp::MIN);
         self.0.retain(|f| f.at >= oldest);
         if self.0.len() >= MAX_SUSPICIONS {
             self.0.pop_front();
         }
-        self.0.push_back(failure);
+        self.0.push_back(Suspicion { people: failure.people, kiosk: failure.kiosk.clone(), at: failure.at });
         let people: BTreeSet<_> = self.0.iter().map(|f| f.people).collect();
         let kiosks: BTreeSet<_> = self.0.iter().filter_map(|f| f.kiosk.as_ref()).collect();
         let together = people.len() >= RESIDENTS && kiosks.len() >= KIOSKS;
@@ -154,18 +175,27 @@ mod tests {
         let kiosk = |name: &str| Some(KioskId::new(name).unwrap());
         let start: Timestamp = "2026-11-22T12:00:00+09:00".parse().unwrap();
         let minute = |m: i64| start + SignedDuration::from_mins(m);
-        let failure = |people, place: &str, m| Failure { people, kiosk: kiosk(place), at: minute(m) };
+        let failure = |people, place: &str, m| Failure {
+            request: RequestId::from_u128(1),
+            evidence: EvidenceId::of(b""),
+            municipality: None,
+            kind: DocumentKind::Answer,
+            mode: Mode::Enforce,
+            people,
+            kiosk: kiosk(place),
+            at: minute(m),
+        };
         let mut together = Suspicions::default();
-        assert!(!together.add(failure(1, "K-1", 0)));
-        assert!(!together.add(failure(1, "K-2", 1)), "the same resident twice");
-        assert!(!together.add(failure(2, "K-2", 2)));
-        assert!(together.add(failure(3, "K-2", 3)));
-        assert!(!together.add(failure(4, "K-2", 4)), "begins anew");
+        assert!(!together.add(&failure(1, "K-1", 0)));
+        assert!(!together.add(&failure(1, "K-2", 1)), "the same resident twice");
+        assert!(!together.add(&failure(2, "K-2", 2)));
+        assert!(together.add(&failure(3, "K-2", 3)));
+        assert!(!together.add(&failure(4, "K-2", 4)), "begins anew");
         let mut one_kiosk = Suspicions::default();
-        assert!(!(0..10).any(|i| one_kiosk.add(failure(i, "K-1", 0))), "one kiosk alone may be broken itself");
+        assert!(!(0..10).any(|i| one_kiosk.add(&failure(i, "K-1", 0))), "one kiosk alone may be broken itself");
         let mut slow = Suspicions::default();
-        assert!(!slow.add(failure(1, "K-1", 0)));
-        assert!(!slow.add(failure(2, "K-2", 5)));
-        assert!(!slow.add(failure(3, "K-1", 11)), "the first is past the window");
+        assert!(!slow.add(&failure(1, "K-1", 0)));
+        assert!(!slow.add(&failure(2, "K-2", 5)));
+        assert!(!slow.add(&failure(3, "K-1", 11)), "the first is past the window");
     }
 }

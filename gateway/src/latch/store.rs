@@ -5,14 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
-use sekisho_issuance::id::{KioskId, MunicipalityCode, RequestId};
+use sekisho_issuance::id::{KioskId, MunicipalityCode};
 use sekisho_issuance::verdict::CheckName;
 use sekisho_worker::journal::{Journal, JournalError, Rotation};
 use serde::{Deserialize, Serialize};
 
 use super::rules::{Consequence, Failure, Suspicions};
-use super::{Clearance, EvidenceId, Latch, LatchId, Scope};
+use super::{Clearance, Latch, LatchId, Scope};
 use crate::clock::Clock;
 use crate::durable_log::{Durable, Log, NotDurable};
 use crate::registry::{DocumentKind, Registry, name};
@@ -134,22 +133,13 @@ impl Latches {
     }
 
     /// Judges one withheld answer. What it sets holds from this moment; in `observe` it is recorded and suspends nothing.
-    pub fn judge(
-        &self,
-        consequence: Consequence,
-        municipality: Option<MunicipalityCode>,
-        kind: DocumentKind,
-        failure: Failure,
-        mode: Mode,
-        request: RequestId,
-        evidence: &EvidenceId,
-    ) -> Option<Setting> {
-        let on_kind = Scope::Kind(municipality, kind);
+    pub fn judge(&self, consequence: Consequence, failure: &Failure) -> Option<Setting> {
+        let on_kind = Scope::Kind(failure.municipality, failure.kind);
         let mut state = lock(&self.state);
         let (scope, check, confirmed) = match consequence {
             Consequence::None => return None,
             Consequence::Confirmed(check) => (on_kind, check, true),
-            Consequence::Kiosk(check) => (Scope::Kiosk(failure.kiosk?), check, true),
+            Consequence::Kiosk(check) => (Scope::Kiosk(failure.kiosk.clone()?), check, true),
             Consequence::Suspect(check) => {
                 if !state.suspicions.entry(on_kind.clone()).or_default().add(failure) {
                     return None;
@@ -157,11 +147,11 @@ impl Latches {
                 (on_kind, check, false)
             }
         };
-        let suspends = mode == Mode::Enforce;
+        let suspends = failure.mode == Mode::Enforce;
         if state.latches.values().any(|l| l.cleared.is_none() && l.scope == scope && l.suspends >= suspends) {
             return None;
         }
-        let id = LatchId::of(request, &scope);
+        let id = LatchId::of(failure.request, &scope);
         let latch = Latch {
             id: id.clone(),
             scope,
@@ -169,11 +159,11 @@ impl Latches {
             reason: CheckName::name(check).to_owned(),
             confirmed,
             suspends,
-            request: request.to_string(),
-            evidence: evidence.clone(),
+            request: failure.request.to_string(),
+            evidence: failure.evidence.clone(),
             cleared: None,
         };
-        tracing::error!(latch = %id, scope = %latch.scope, reason = latch.reason, confirmed, suspends, %request, evidence = %evidence, "a latch was set");
+        tracing::error!(latch = %id, scope = %latch.scope, reason = latch.reason, confirmed, suspends, "a latch was set");
         state.apply(Entry::Set(latch.clone()));
         self.refresh(&state);
         // Queued under the lock, so that the journal has the order of what happened.
@@ -311,14 +301,6 @@ fn carry(state: &State) -> Vec<Vec<u8>> {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The moment of a failure, for [`Failure`].
-impl Failure {
-    /// One withheld answer.
-    pub fn new(people: u64, kiosk: Option<&KioskId>, at: Timestamp) -> Self {
-        Self { people, kiosk: kiosk.cloned(), at }
-    }
 }
 
 #[cfg(test)]

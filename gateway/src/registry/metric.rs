@@ -3,6 +3,8 @@
 use metrics::Unit;
 use sekisho_issuance::verdict::CheckName;
 
+use sekisho_worker::metric::Burn;
+
 use super::{DocumentKind, End, Stage};
 use crate::outcome::Outcome;
 
@@ -89,6 +91,11 @@ pub struct MetricDef {
 
 /// Names of metrics.
 pub mod name {
+    pub use sekisho_worker::metric::{
+        BACKEND_IN_FLIGHT, BACKEND_LIMIT, BACKEND_SUSPENDED, CHANNEL_BURNS, CHANNEL_OPENS, FENCE_REJECTIONS,
+        INTENTS_OPEN, JOURNAL_POISONED, LANE_OLDEST, LANE_OVERLAPS, LANES_HELD, LATE_ANSWERS,
+    };
+
     /// Arrivals.
     pub const ARRIVALS: &str = "sekisho_arrivals_total";
     /// Ends of arrivals.
@@ -109,14 +116,6 @@ pub mod name {
     pub const RELEASED_UNVERIFIED: &str = "sekisho_released_unverified_total";
     /// Early noes.
     pub const SHEDS: &str = "sekisho_sheds_total";
-    /// Two in flight for one resident.
-    pub const LANE_OVERLAPS: &str = "sekisho_lane_overlaps_total";
-    /// Age of the oldest in a lane.
-    pub const LANE_OLDEST: &str = "sekisho_lane_oldest_seconds";
-    /// In flight by backend.
-    pub const BACKEND_IN_FLIGHT: &str = "sekisho_backend_in_flight";
-    /// Limit by backend.
-    pub const BACKEND_LIMIT: &str = "sekisho_backend_limit";
     /// Latched.
     pub const LATCH_ACTIVE: &str = "sekisho_latch_active";
     /// Age of the oldest active latch.
@@ -127,12 +126,6 @@ pub mod name {
     pub const LATCHES_CLOSED_BY_RETRY: &str = "sekisho_latches_closed_by_retry_total";
     /// Oldest record not yet durable.
     pub const AUDIT_UNSYNCED: &str = "sekisho_audit_unsynced_seconds";
-    /// Connections burned.
-    pub const CHANNEL_BURNS: &str = "sekisho_channel_burns_total";
-    /// Answers that came too late.
-    pub const LATE_ANSWERS: &str = "sekisho_late_answers_destroyed_total";
-    /// Answers or writes with a number that is not current.
-    pub const FENCE_REJECTIONS: &str = "sekisho_fence_rejections_total";
     /// Sessions refused by their pin.
     pub const PINS_REFUSED: &str = "sekisho_pins_refused_total";
     /// Content seen before.
@@ -286,13 +279,31 @@ pub const ALL: &[MetricDef] = &[
     counter(
         name::CHANNEL_BURNS,
         "Backend connections that were given up because of a surprise",
-        &[BACKEND, words("reason", &["timeout", "cancel", "reset", "framing", "check", "late", "other"])],
+        &[BACKEND, words("reason", Burn::LABELS)],
     ),
-    counter(name::LATE_ANSWERS, "Backend answers that came when nobody might use them any more", &[BACKEND]),
+    counter(
+        name::LATE_ANSWERS,
+        "Answers destroyed because they came after nobody waited: within max_run, or beyond it, which suspends the backend",
+        &[BACKEND, words("when", &["within_max_run", "beyond_max_run"])],
+    ),
+    counter(name::CHANNEL_OPENS, "Backend connections opened", &[BACKEND]),
+    counter(
+        name::LANES_HELD,
+        "Attempts whose lanes stayed held until max_run because their end is not known",
+        &[words("operation", &["issue", "inquire", "amend"])],
+    ),
+    gauge(
+        name::BACKEND_SUSPENDED,
+        Unit::Count,
+        "1 while a backend is suspended after an answer beyond max_run, or drained by an operator",
+        &[BACKEND],
+    ),
+    gauge(name::INTENTS_OPEN, Unit::Count, "Intents written and not yet known to be over", &[]),
+    counter(name::JOURNAL_POISONED, "Journals that failed to write and accept nothing more", &[]),
     counter(
         name::FENCE_REJECTIONS,
         "Attempts or answers refused because their number was not current",
-        &[words("place", &["lane", "channel", "gate", "commit"])],
+        &[words("place", &["assign", "write", "gate", "commit"])],
     ),
     counter(
         name::PINS_REFUSED,

@@ -57,6 +57,22 @@ fn every_name_that_is_rendered_is_declared() {
 }
 
 #[test]
+fn the_worker_emits_only_what_is_declared() {
+    use sekisho_worker::metric::{ALL as WORKERS, Values};
+    for row in WORKERS {
+        let ours = ALL.iter().find(|m| m.name == row.name).unwrap_or_else(|| panic!("{} is not declared", row.name));
+        assert_eq!(ours.labels.len(), row.labels.len(), "{}", row.name);
+        for (label, values) in row.labels {
+            let declared = ours.labels.iter().find(|l| l.name == *label).unwrap();
+            if let Values::Closed(words) = values {
+                let known = declared.values.closed().unwrap();
+                assert!(words.iter().all(|w| known.contains(w)), "{}: {label}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn declarations_follow_the_conventions() {
     let mut seen = BTreeSet::new();
     for metric in ALL {

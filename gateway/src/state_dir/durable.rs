@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Writes beside, syncs, renames, syncs the directory. The file has mode 0600.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension(match path.extension().and_then(|e| e.to_str()) {
         Some(extension) => format!("{extension}.new"),
         None => "new".to_owned(),

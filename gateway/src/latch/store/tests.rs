@@ -1,6 +1,8 @@
 use super::*;
 use crate::durable_log::scripted::{Disk, Scripted};
+use crate::latch::EvidenceId;
 use sekisho_issuance::certificate::Kind;
+use sekisho_issuance::id::RequestId;
 
 const TAX: DocumentKind = DocumentKind::Certificate(Kind::Tax);
 const RECORD: DocumentKind = DocumentKind::Certificate(Kind::ResidentRecord);
@@ -17,17 +19,21 @@ fn evidence() -> EvidenceId {
     EvidenceId::of(b"what was kept")
 }
 
-fn confirmed(latches: &Latches, request: u128, mode: Mode) -> Option<Setting> {
-    let kiosk = KioskId::new("K-1").unwrap();
-    latches.judge(
-        Consequence::Confirmed(CheckName::Identity),
-        city(),
-        TAX,
-        Failure::new(1, Some(&kiosk), clock().now()),
+fn failure(request: u128, mode: Mode) -> Failure {
+    Failure {
+        request: RequestId::from_u128(request),
+        evidence: evidence(),
+        municipality: city(),
+        kind: TAX,
         mode,
-        RequestId::from_u128(request),
-        &evidence(),
-    )
+        people: 1,
+        kiosk: KioskId::new("K-1").ok(),
+        at: clock().now(),
+    }
+}
+
+fn confirmed(latches: &Latches, request: u128, mode: Mode) -> Option<Setting> {
+    latches.judge(Consequence::Confirmed(CheckName::Identity), &failure(request, mode))
 }
 
 #[tokio::test]
@@ -111,15 +117,7 @@ async fn observe_records_without_suspending_and_enforce_still_latches_after_it()
 async fn a_kiosk_is_suspended_alone() {
     let latches = Latches::scripted(Scripted::new(), clock());
     let kiosk = KioskId::new("K-1").unwrap();
-    let set = latches.judge(
-        Consequence::Kiosk(CheckName::Identity),
-        city(),
-        TAX,
-        Failure::new(1, Some(&kiosk), clock().now()),
-        Mode::Enforce,
-        RequestId::from_u128(7),
-        &evidence(),
-    );
+    let set = latches.judge(Consequence::Kiosk(CheckName::Identity), &failure(7, Mode::Enforce));
     assert!(set.is_some());
     assert!(latches.on_kiosk(Some(&kiosk)).is_some());
     assert_eq!(latches.on_kiosk(Some(&KioskId::new("K-2").unwrap())), None);

@@ -1,0 +1,267 @@
+//! The records themselves, as JSON objects: readable without this program for as long as they are kept.
+
+use jiff::Timestamp;
+use sekisho_issuance::id::RequestId;
+use sekisho_issuance::verdict::{FieldEvidence, Finding, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::state_dir::Pseudonym;
+use crate::unique::Digests;
+use crate::watermark::Watermark;
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// Durable before the first byte may leave.
+    ReleaseIntent(Intent),
+    /// What became of an intent. Without one, the answer may have been released.
+    ReleaseResult(Finished),
+    /// An answer that was kept in.
+    Withheld(Withheld),
+    /// The end of a request that never came to the gate, or left without speaking of a resident.
+    Ended(Ended),
+}
+
+impl Record {
+    /// As it is written.
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok()
+    }
+
+    /// What became of the intent of `request`.
+    pub fn result(request: RequestId, at: Timestamp, fate: Fate) -> Self {
+        Self::ReleaseResult(Finished { request: request.to_string(), at, fate })
+    }
+
+    /// The request it is about.
+    pub fn request(&self) -> &str {
+        match self {
+            Self::ReleaseIntent(r) => &r.about.request,
+            Self::ReleaseResult(r) => &r.request,
+            Self::Withheld(r) => &r.about.request,
+            Self::Ended(r) => &r.request,
+        }
+    }
+}
+
+/// What a record about an answer says of its request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// The request.
+    pub request: String,
+    /// When this was written.
+    pub at: Timestamp,
+    /// When the request arrived.
+    pub arrived_at: Timestamp,
+    /// When the first byte went to the backend.
+    pub sent_at: Timestamp,
+    /// When the last byte of the answer came.
+    pub received_at: Timestamp,
+    /// The route.
+    pub route: String,
+    /// What it does.
+    pub operation: String,
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub municipality: Option<String>,
+    /// What.
+    pub kind: String,
+    /// Enforce or observe.
+    pub mode: String,
+    /// Where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kiosk: Option<String>,
+    /// In which session, by pseudonym.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Pseudonym>,
+    /// For whom, by pseudonym.
+    pub people: Vec<Pseudonym>,
+    /// The attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<u64>,
+    /// The ownership.
+    pub epoch: u64,
+    /// Bytes of the answer.
+    pub bytes: u64,
+    /// Keyed digest of the answer.
+    pub body: String,
+    /// What each check said.
+    pub findings: Vec<Said>,
+}
+
+/// What one check said: where and how, never what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// Which.
+    pub check: String,
+    /// `match`, `mismatch` or `unverifiable`.
+    pub verdict: String,
+    /// Why it could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Where>,
+    /// Whether the expectation came from somewhere other than the kiosk.
+    pub independent: bool,
+}
+
+/// Where a difference was seen and of which sort.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Where {
+    /// The configured field.
+    pub field: String,
+    /// The page, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// Characters expected.
+    pub expected_chars: usize,
+    /// Characters found.
+    pub found_chars: usize,
+    /// Script classes that differ.
+    pub differs_in: String,
+}
+
+impl From<&FieldEvidence> for Where {
+    fn from(field: &FieldEvidence) -> Self {
+        Self {
+            field: field.field.clone(),
+            page: field.page,
+            expected_chars: field.expected_chars,
+            found_chars: field.found_chars,
+            differs_in: field.differs_in.clone(),
+        }
+    }
+}
+
+impl From<&Finding> for Said {
+    fn from(finding: &Finding) -> Self {
+        let (verdict, reason, field) = match &finding.verdict {
+            Verdict::Match => ("match", None, None),
+            Verdict::Mismatch { field } => ("mismatch", None, Some(field.into())),
+            Verdict::Unverifiable { reason } => ("unverifiable", Some((*reason).to_owned()), None),
+        };
+        Self {
+            check: finding.check.name().to_owned(),
+            verdict: verdict.to_owned(),
+            reason,
+            field,
+            independent: finding.independent,
+        }
+    }
+}
+
+/// Somebody is about to be handed an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Of which request.
+    #[serde(flatten)]
+    pub about: Outgoing,
+    /// `false` where `observe` lets through what did not match.
+    pub verified: bool,
+    /// What `unique` will remember of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<Unique>,
+    /// The marks that this amend sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watermarks: Vec<Watermark>,
+}
+
+/// The digests of [`Digests`], in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unique {
+    /// What the answer says.
+    pub content: String,
+    /// For which people.
+    pub people: String,
+    /// In which session.
+    pub session: String,
+    /// Its issue number, with the municipality.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+}
+
+impl From<&Digests> for Unique {
+    fn from(digests: &Digests) -> Self {
+        Self {
+            content: format!("{:032x}", digests.content),
+            people: format!("{:016x}", digests.people),
+            session: format!("{:016x}", digests.session),
+            number: digests.number.map(|n| format!("{n:032x}")),
+        }
+    }
+}
+
+impl Unique {
+    /// Back from hexadecimal.
+    pub fn digests(&self) -> Option<Digests> {
+        let number = self.number.as_deref().map(|n| u128::from_str_radix(n, 16)).transpose().ok()?;
+        Some(Digests {
+            content: u128::from_str_radix(&self.content, 16).ok()?,
+            people: u64::from_str_radix(&self.people, 16).ok()?,
+            session: u64::from_str_radix(&self.session, 16).ok()?,
+            number,
+        })
+    }
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Of which request.
+    pub request: String,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub fate: Fate,
+}
+
+/// How far the bytes went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Fate {
+    /// All bytes were handed to the connection.
+    Complete,
+    /// The connection ended after so many bytes.
+    Cut {
+        /// Bytes handed to the connection.
+        after_bytes: u64,
+    },
+    /// No byte left: late, hung up, suspended or switched off meanwhile.
+    Destroyed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An answer that was kept in. Its digest and where it differs; never its text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// Of which request.
+    #[serde(flatten)]
+    pub about: Outgoing,
+    /// The first check, or the seal, that said no.
+    pub reason: String,
+}
+
+/// The end of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub request: String,
+    /// When it arrived.
+    pub arrived_at: Timestamp,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Where it was going.
+    pub route: String,
+    /// How it ended.
+    pub outcome: String,
+    /// Why.
+    pub reason: String,
+    /// Microseconds per stage, where it got so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages_us: Vec<(String, u64)>,
+}

@@ -1,0 +1,163 @@
+//! The last acknowledged version of each amended resident: nothing older may be shown. Kept apart from lanes, which come and go.
+//!
+//! Bounded: a mark is kept for thirty days, and when the memory is full no further amend may begin.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use sekisho_issuance::shard::LaneId;
+use serde::{Deserialize, Serialize};
+
+/// Marks that are remembered at once: about 150 MiB.
+pub const MAX_WATERMARKS: usize = 1_000_000;
+
+/// After this even the slowest copy of the records has the amend.
+pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Longest version that is remembered; a longer one is no version.
+const MAX_VERSION_BYTES: usize = 64;
+
+/// One mark as it stands in a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermark {
+    /// The amended resident's lane, 32 hexadecimal digits.
+    pub lane: String,
+    /// The version that the amend was acknowledged with.
+    pub version: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Watermark {
+    /// The mark of `lane`; `None` where `version` cannot be one.
+    pub fn new(lane: LaneId, version: &str, at: Timestamp) -> Option<Self> {
+        let sound = !version.is_empty() && version.len() <= MAX_VERSION_BYTES;
+        sound.then(|| Self { lane: format!("{:032x}", lane.as_u128()), version: version.to_owned(), at })
+    }
+
+    fn lane(&self) -> Option<LaneId> {
+        u128::from_str_radix(&self.lane, 16).ok().map(LaneId::from_u128)
+    }
+}
+
+struct Mark {
+    version: Box<str>,
+    at: Timestamp,
+}
+
+/// All marks of this node. Rebuilt from the release records at start.
+pub struct Watermarks {
+    marks: Mutex<HashMap<LaneId, Mark>>,
+    max: usize,
+}
+
+impl Default for Watermarks {
+    fn default() -> Self {
+        Self::bounded(MAX_WATERMARKS)
+    }
+}
+
+impl Watermarks {
+    /// An empty memory with a bound of its own.
+    pub fn bounded(max: usize) -> Self {
+        Self { marks: Mutex::default(), max }
+    }
+
+    fn marks(&self) -> MutexGuard<'_, HashMap<LaneId, Mark>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mark of `lane`, if one is known.
+    pub fn get(&self, lane: LaneId) -> Option<String> {
+        self.marks().get(&lane).map(|mark| mark.version.to_string())
+    }
+
+    /// Whether every lane's mark is still what it was.
+    pub fn unchanged(&self, seen: &[(LaneId, Option<String>)]) -> bool {
+        let marks = self.marks();
+        seen.iter().all(|(lane, version)| marks.get(lane).map(|m| &*m.version) == version.as_deref())
+    }
+
+    /// Whether an amend may begin: its mark must find room afterwards. Old marks are let go first.
+    pub fn has_room(&self, now: Timestamp) -> bool {
+        let mut marks = self.marks();
+        if marks.len() < self.max {
+            return true;
+        }
+        let oldest = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
+        marks.retain(|_, mark| mark.at >= oldest);
+        marks.len() < self.max
+    }
+
+    /// Remembers a mark; the latest acknowledgement holds. Room was asked for before the amend began, and what was promised is kept.
+    pub fn set(&self, watermark: &Watermark) {
+        let Some(lane) = watermark.lane() else { return };
+        let mut marks = self.marks();
+        if marks.get(&lane).is_none_or(|known| known.at <= watermark.at) {
+            marks.insert(lane, Mark { version: watermark.version.as_str().into(), at: watermark.at });
+        }
+    }
+
+    /// Every mark, for a snapshot.
+    pub fn all(&self) -> Vec<Watermark> {
+        self.marks().iter().filter_map(|(lane, mark)| Watermark::new(*lane, &mark.version, mark.at)).collect()
+    }
+}
+
+impl std::fmt::Debug for Watermarks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Watermarks({})", self.marks().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        let start: Timestamp = "2026-11-22T12:00:00+09:00".parse().unwrap();
+        start + SignedDuration::from_mins(minute)
+    }
+
+    fn mark(lane: u128, version: &str, minute: i64) -> Watermark {
+        Watermark::new(LaneId::from_u128(lane), version, at(minute)).unwrap()
+    }
+
+    #[test]
+    fn the_latest_acknowledgement_holds_in_whatever_order_records_are_read() {
+        let marks = Watermarks::default();
+        marks.set(&mark(1, "8", 2));
+        marks.set(&mark(1, "7", 1));
+        assert_eq!(marks.get(LaneId::from_u128(1)).as_deref(), Some("8"));
+        assert_eq!(marks.get(LaneId::from_u128(2)), None);
+    }
+
+    #[test]
+    fn a_mark_that_moved_is_seen() {
+        let marks = Watermarks::default();
+        let lane = LaneId::from_u128(1);
+        let seen = [(lane, marks.get(lane))];
+        assert!(marks.unchanged(&seen));
+        marks.set(&mark(1, "8", 2));
+        assert!(!marks.unchanged(&seen));
+    }
+
+    #[test]
+    fn when_full_no_amend_begins_until_old_marks_may_go() {
+        let marks = Watermarks::bounded(2);
+        marks.set(&mark(1, "1", 0));
+        marks.set(&mark(2, "1", 10));
+        assert!(!marks.has_room(at(20)));
+        assert!(marks.get(LaneId::from_u128(1)).is_some(), "nothing is forgotten to make room");
+        assert!(marks.has_room(at(5) + KEPT_FOR));
+        assert!(marks.get(LaneId::from_u128(1)).is_none());
+        assert!(marks.get(LaneId::from_u128(2)).is_some());
+    }
+
+    #[test]
+    fn an_endless_version_is_none() {
+        assert!(Watermark::new(LaneId::from_u128(1), &"9".repeat(65), at(0)).is_none());
+        assert!(Watermark::new(LaneId::from_u128(1), "", at(0)).is_none());
+    }
+}
