@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use sekisho_issuance::id::RequestId;
 
 use crate::body::{Body, full};
 use crate::outcome::Outcome;
-
-/// The header that names the request in every reply.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::template::X_REQUEST_ID;
 
 /// Every way the gateway says no. The names are stable: clients, templates and metric labels use them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -408,6 +406,11 @@ impl Problem {
     /// The outcome under which it is counted.
     pub fn outcome(&self) -> Outcome {
         self.code.outcome()
+    }
+
+    /// The fact it is about.
+    pub fn fact(&self) -> Option<&str> {
+        self.fact.as_deref()
     }
 
     /// Why: a stable word.

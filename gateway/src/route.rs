@@ -9,7 +9,7 @@ use sekisho_issuance::certificate::Kind;
 use sekisho_issuance::checks::{CheckPlan, LookupFields};
 use sekisho_issuance::request::Operation;
 
-use crate::problem::ProblemTemplate;
+use crate::problem::{Code, Problem, ProblemTemplate};
 use crate::template::RequestTemplate;
 
 /// Whether what fails a check is kept in, or counted and let through.
@@ -257,5 +257,147 @@ pub struct Route {
 impl std::fmt::Debug for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Route({})", self.name)
+    }
+}
+
+/// A declared operation and what the path says.
+#[derive(Debug, Clone)]
+pub struct Matched {
+    /// The operation.
+    pub route: Arc<Route>,
+    /// Decoded segments, in the order of the route's parameters.
+    pub segments: Vec<(Arc<str>, String)>,
+}
+
+/// All declared operations. What is not here is refused.
+#[derive(Debug, Default)]
+pub struct Routes(Vec<Arc<Route>>);
+
+impl Routes {
+    /// Sorted so that a literal segment wins over a parameter.
+    pub fn new(mut routes: Vec<Arc<Route>>) -> Self {
+        routes.sort_by_key(|r| r.path.iter().map(|s| matches!(s, Segment::Param(_))).collect::<Vec<_>>());
+        Self(routes)
+    }
+
+    /// Every route.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.0.iter()
+    }
+
+    /// The route of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Route>> {
+        self.0.iter().find(|r| r.name.as_ref() == name)
+    }
+
+    /// The operation declared for `method` and `path`; a path that no route spells out is refused, never guessed.
+    pub fn find(&self, method: &Method, path: &str) -> Result<Matched, Problem> {
+        let mut others: Vec<&str> = Vec::new();
+        for route in &self.0 {
+            let Some(segments) = route.matches(path) else { continue };
+            if route.method == *method {
+                let segments = segments.ok_or_else(|| Problem::new(Code::MalformedFact).about("path"))?;
+                return Ok(Matched { route: route.clone(), segments });
+            }
+            others.push(route.method.as_str());
+        }
+        match others.is_empty() {
+            true => Err(Problem::new(Code::UndeclaredPath)),
+            false => Err(Problem::new(Code::MethodNotAllowed).allowing(&others.join(", "))),
+        }
+    }
+}
+
+type Segments = Vec<(Arc<str>, String)>;
+
+impl Route {
+    /// `None` = another path; `Some(None)` = this path with a segment that is no plain value.
+    fn matches(&self, path: &str) -> Option<Option<Segments>> {
+        let mut segments = Some(Segments::new());
+        let mut parts = path.strip_prefix('/')?.split('/');
+        for segment in &self.path {
+            let part = parts.next()?;
+            match segment {
+                Segment::Literal(text) if text.as_ref() == part => {}
+                Segment::Literal(_) => return None,
+                Segment::Param(name) => match (decode(part), segments.as_mut()) {
+                    (Some(value), Some(known)) => known.push((name.clone(), value)),
+                    _ => segments = None,
+                },
+            }
+        }
+        parts.next().is_none().then_some(segments)
+    }
+
+    /// The path to ask the backend for: literals as declared, parameters encoded anew, so that both sides read the same one.
+    pub fn target(&self, matched: &Matched, query: Option<&str>) -> String {
+        let mut target = String::with_capacity(64);
+        let mut values = matched.segments.iter();
+        for segment in &self.path {
+            target.push('/');
+            match segment {
+                Segment::Literal(text) => target.push_str(text),
+                Segment::Param(_) => {
+                    target.extend(values.next().map(|(_, value)| crate::template::encoded(value)).into_iter().flatten())
+                }
+            }
+        }
+        if let Some(query) = query.filter(|q| !q.is_empty()) {
+            target.push('?');
+            target.push_str(query);
+        }
+        target
+    }
+}
+
+/// A path segment as a value; nothing that changes the path another server would see.
+fn decode(part: &str) -> Option<String> {
+    let text = percent_encoding::percent_decode_str(part).decode_utf8().ok()?;
+    let plain = !text.is_empty()
+        && text != "."
+        && text != ".."
+        && !text.contains(['/', '\\'])
+        && !text.chars().any(char::is_control);
+    plain.then(|| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::tests::CONFIG;
+
+    fn find(method: &str, path: &str) -> Result<(String, Vec<String>), Code> {
+        let config = crate::config::parse(CONFIG).unwrap();
+        let found = config.routes.find(&method.parse().unwrap(), path);
+        found
+            .map(|m| (m.route.name.to_string(), m.segments.into_iter().map(|(_, v)| v).collect()))
+            .map_err(|p| p.code())
+    }
+
+    #[test]
+    fn what_is_not_declared_is_refused() {
+        assert_eq!(find("POST", "/sessions"), Ok(("session_open".to_owned(), vec![])));
+        assert_eq!(find("GET", "/residents/r%201"), Ok(("inquiry".to_owned(), vec!["r 1".to_owned()])));
+        for path in
+            ["/", "", "/sessions/", "//sessions", "/Sessions", "/sessions/..", "/session%73", "/sessions;a", "*"]
+        {
+            assert!(matches!(find("POST", path), Err(Code::UndeclaredPath | Code::MethodNotAllowed)), "{path}");
+        }
+        assert_eq!(find("PUT", "/sessions"), Err(Code::MethodNotAllowed));
+    }
+
+    #[test]
+    fn a_segment_that_another_server_would_read_differently_is_no_value() {
+        for path in [
+            "/residents/..",
+            "/residents/%2e%2e",
+            "/residents/a%2Fb",
+            "/residents/a%5Cb",
+            "/residents/%00",
+            "/residents/%ff",
+            "/residents/",
+        ] {
+            assert_eq!(find("GET", path), Err(Code::MalformedFact), "{path}");
+        }
     }
 }

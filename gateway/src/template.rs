@@ -25,6 +25,11 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// RFC 3986 unreserved characters stay; everything else is encoded, so that a fact never ends its segment or value.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// `value` as one path segment or query value.
+pub fn encoded(value: &str) -> percent_encoding::PercentEncode<'_> {
+    utf8_percent_encode(value, RESERVED)
+}
+
 /// Where a pattern stands, which decides how facts in it are escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -189,6 +194,8 @@ pub struct Target<'a> {
     pub timeout: Duration,
     /// Longer answers are cut off.
     pub max_response_bytes: usize,
+    /// Whether the answer says whose it is, so that its connection may be used again.
+    pub echoed: bool,
 }
 
 impl RequestTemplate {
@@ -240,7 +247,7 @@ impl RequestTemplate {
             body: Bytes::from(body),
             max_response_bytes: target.max_response_bytes,
             timeout: target.timeout,
-            echoed: false,
+            echoed: target.echoed,
         })
     }
 }

@@ -18,13 +18,15 @@ use std::sync::Arc;
 use sekisho_issuance::id::MunicipalityCode;
 use toml::de::DeTable;
 
-use crate::route::{Mode, Route};
+use crate::route::{FactName, Mode, Routes};
+use crate::session::Scope;
 use crate::tenant::Tenant;
 use section::{Placed, Section};
 use source::Findings;
 
 pub use backends::Backend;
 pub use listeners::{Listeners, Server, SessionLimits};
+pub(crate) use routes::MUNICIPALITY_FIELD;
 pub use source::{Mistake, Note};
 
 /// The layout of the file that this build reads.
@@ -42,7 +44,9 @@ pub struct Config {
     /// Backends by name.
     pub backends: BTreeMap<Arc<str>, Backend>,
     /// Declared operations.
-    pub routes: Vec<Arc<Route>>,
+    pub routes: Routes,
+    /// Whether session ids are unique by themselves.
+    pub session_scope: Scope,
     /// Municipalities.
     pub tenants: HashMap<MunicipalityCode, Arc<Tenant>>,
     /// What an operator must know although it is allowed.
@@ -97,7 +101,10 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     match listeners {
         Some(listeners) if mistakes.is_empty() => {
             let digest = *blake3::hash(text.as_bytes()).as_bytes();
-            Ok(Config { listeners, mode, backends, routes, tenants, notes, digest })
+            let learned = routes.iter().any(|route| route.learn.iter().any(|rule| rule.fact == FactName::Session));
+            let session_scope = if learned { Scope::Backend } else { Scope::Kiosk };
+            let routes = Routes::new(routes);
+            Ok(Config { listeners, mode, backends, routes, session_scope, tenants, notes, digest })
         }
         _ => Err(mistakes),
     }

@@ -116,6 +116,8 @@ pub mod name {
     pub const RELEASED_UNVERIFIED: &str = "sekisho_released_unverified_total";
     /// Early noes.
     pub const SHEDS: &str = "sekisho_sheds_total";
+    /// Connections turned away at the limit.
+    pub const CONNECTIONS_REFUSED: &str = "sekisho_connections_refused_total";
     /// Latched.
     pub const LATCH_ACTIVE: &str = "sekisho_latch_active";
     /// Age of the oldest active latch.
@@ -248,6 +250,7 @@ pub const ALL: &[MetricDef] = &[
             ),
         ],
     ),
+    counter(name::CONNECTIONS_REFUSED, "Connections closed at once because as many as allowed were open", &[]),
     counter(
         name::LANE_OVERLAPS,
         "Times that two operations were in flight for one resident; must stay 0",

@@ -1,0 +1,286 @@
+//! From the kiosk's connection to the lanes' owner and back through the gate, in a task that no hang-up cancels.
+//!
+//! An assignment is sent once; again only where the owner says that nothing was begun. An amend is never sent again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sekisho_issuance::answer;
+use sekisho_issuance::id::{ResidentId, SessionId};
+use sekisho_issuance::request::{Facts, Operation};
+use sekisho_worker::assignment::{Answer, Assignment, BeforeGuard, Call, NotBegun, Unanswered};
+use sekisho_worker::owner::Attested;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::bound::Bound;
+use crate::layer::bind::{Prepared, render, unanswered_lookup};
+use crate::layer::{Known, Reply};
+
+use crate::problem::{Code, Problem};
+use crate::release::Withheld;
+use crate::route::{Extractor, FactName, Household, Lookup, Route};
+use crate::session::{Pin, Refused};
+use crate::template::Marks;
+
+/// A household that changed between the lookup before the lanes and the one inside is asked for again, at most this often.
+const HOUSEHOLD_ROUNDS: usize = 3;
+/// The word with which the guard inside the lanes says so.
+const HOUSEHOLD_CHANGED: &str = "household_changed";
+
+/// The innermost service of the tower.
+pub async fn dispatch(prepared: Prepared) -> Result<Reply, Problem> {
+    let (kiosk, waiting) = oneshot::channel();
+    tokio::spawn(async move {
+        let ended = run(prepared, &kiosk).await;
+        // A kiosk that is gone cannot take the reply: dropping it here destroys the bytes and records that they never left.
+        drop(kiosk.send(ended));
+    });
+    // The task ends without a word only by a panic.
+    waiting.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal)))
+}
+
+type Kiosk = oneshot::Sender<Result<Reply, Problem>>;
+
+async fn run(prepared: Prepared, kiosk: &Kiosk) -> Result<Reply, Problem> {
+    let Prepared { known, route, tenant, mut facts, proven_by, call, permit } = prepared;
+    let mut rounds = HOUSEHOLD_ROUNDS;
+    let (bound, attested) = loop {
+        let household = household(&known, &route, &facts).await?;
+        if let Some((_, members)) = &household {
+            facts.residents = members.iter().cloned().collect();
+        }
+        let bound = Bound::seal(
+            known.edge.binding_key(),
+            known.context.clone(),
+            facts.clone(),
+            route.clone(),
+            tenant.clone(),
+            rand::random(),
+            known.correlation.clone(),
+        );
+        let assignment = assignment(&known, &bound, &call, household)?;
+        match known.edge.owner.assign(assignment).await {
+            Ok(attested) => break (bound, attested),
+            Err(Unanswered::NotBegun(NotBegun::Guarded(HOUSEHOLD_CHANGED))) if rounds > 0 => rounds -= 1,
+            Err(error) => {
+                end_closed_session(&known, &route, &facts);
+                return Err(unanswered(&route, &facts, &error));
+            }
+        }
+    };
+    permit.served_in(attested.times.backend);
+    end_closed_session(&known, &route, &facts);
+    let judged = judge(&known, &bound, attested, proven_by, kiosk).await;
+    if judged.is_err()
+        && let Some(session) = &facts.session
+    {
+        known.edge.sessions.end(known.config.session_scope, facts.kiosk.as_ref(), session);
+    }
+    judged.map(|mut reply| {
+        reply.permit = Some(permit);
+        reply
+    })
+}
+
+/// The gate's two halves, with the session in between: who a session belongs to is settled before anybody hears its id.
+async fn judge(
+    known: &Known,
+    bound: &Bound,
+    attested: Attested,
+    proven_by: Option<Arc<str>>,
+    kiosk: &Kiosk,
+) -> Result<Reply, Problem> {
+    let gate = &known.edge.gate;
+    let opened = match bound.route().operation {
+        Operation::Open => Some(open(known, bound, &attested.answer, proven_by)),
+        _ => None,
+    };
+    let released = gate.decide(bound, attested).map_err(withheld)?;
+    let opened = opened.transpose()?;
+    if kiosk.is_closed() {
+        return Err(Problem::because(Code::Expired, "hung_up"));
+    }
+    match gate.commit(released).await {
+        Ok(outgoing) => Ok(Reply::new(outgoing.response, outgoing.outcome, outgoing.reason)),
+        Err(why) => {
+            if let Some(session) = opened {
+                let kiosk = bound.facts().kiosk.as_ref();
+                known.edge.sessions.end(known.config.session_scope, kiosk, &session);
+            }
+            Err(withheld(why))
+        }
+    }
+}
+
+fn withheld(why: Withheld) -> Problem {
+    Problem::because(Code::Withheld, why.reason)
+}
+
+/// Pins what an answer to `open` says to who asked. An id that somebody else was given, or another resident than the authority's, is a mismatch.
+fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str>>) -> Result<SessionId, Problem> {
+    let mismatch = |reason| Problem::because(Code::Withheld, reason);
+    let (facts, route) = (bound.facts(), bound.route());
+    let learned = learn(route, answer).map_err(mismatch)?;
+    let session = learned.session.or_else(|| facts.session.clone()).ok_or_else(|| mismatch("shape"))?;
+    if let (Some(found), Some(proven)) = (&learned.resident, &facts.applicant)
+        && found != proven
+    {
+        known.edge.count_pin_refused(Refused::Resident);
+        return Err(mismatch("identity"));
+    }
+    let (Some(kiosk), Some(card), Some(municipality)) = (&facts.kiosk, &facts.card, facts.municipality) else {
+        return Err(Problem::new(Code::MissingFact));
+    };
+    let pin = Pin {
+        kiosk: kiosk.clone(),
+        card: card.clone(),
+        municipality,
+        resident: facts.applicant.clone().or(learned.resident),
+        proven_by,
+    };
+    let config = &known.config;
+    let now = std::time::Instant::now();
+    match known.edge.sessions.open(config.session_scope, &session, pin, config.listeners.sessions, now) {
+        Ok(()) => Ok(session),
+        Err(Refused::Full) => Err(Problem::because(Code::Shed, "memory")),
+        Err(refused) => {
+            known.edge.count_pin_refused(refused);
+            Err(mismatch("identity"))
+        }
+    }
+}
+
+#[derive(Default)]
+struct Learned {
+    session: Option<SessionId>,
+    resident: Option<ResidentId>,
+}
+
+fn learn(route: &Route, answer: &Answer) -> Result<Learned, &'static str> {
+    let mut learned = Learned::default();
+    let wants_json = route.learn.iter().any(|rule| matches!(rule.from, Extractor::Json(_)));
+    let json = if wants_json { Some(answer::json(answer.body.as_slice()).map_err(|_| "shape")?) } else { None };
+    for rule in &route.learn {
+        let text = match &rule.from {
+            Extractor::Json(pointer) => {
+                json.as_ref().and_then(|body: &Value| body.pointer(pointer)).and_then(answer::plain_text)
+            }
+            Extractor::Header(name) => crate::layer::facts::header(&answer.headers, name).map_err(|()| "shape")?,
+            Extractor::Path(_) | Extractor::Query(_) => None,
+        };
+        let text = text.ok_or("shape")?;
+        match rule.fact {
+            FactName::Session => learned.session = Some(SessionId::new(&text).map_err(|_| "shape")?),
+            FactName::Resident => learned.resident = Some(ResidentId::new(&text).map_err(|_| "shape")?),
+            _ => {}
+        }
+    }
+    Ok(learned)
+}
+
+/// A session that is being closed ends here whatever the backend says: going on with it would be worse.
+fn end_closed_session(known: &Known, route: &Route, facts: &Facts) {
+    if let (Operation::Close, Some(session)) = (route.operation, &facts.session) {
+        known.edge.sessions.end(known.config.session_scope, facts.kiosk.as_ref(), session);
+    }
+}
+
+type Members = BTreeSet<ResidentId>;
+
+/// The members of the household, where the request asks for them, in the authority's words and before any lane.
+async fn household(known: &Known, route: &Route, facts: &Facts) -> Result<Option<(Arc<Lookup>, Members)>, Problem> {
+    let Some(Household { lookup, when }) = &route.household else { return Ok(None) };
+    let asked =
+        when.as_ref().is_none_or(|(item, value)| facts.selection.get(item.as_ref()).is_some_and(|v| **v == **value));
+    if !asked {
+        return Ok(None);
+    }
+    let call = render(known, lookup, facts, None)?;
+    let called = known.edge.owner.call_settled(call, known.context.deadline()).await;
+    let (answer, settlement) = called.map_err(|error| unanswered_lookup(&error))?;
+    match members(lookup, facts.applicant.as_ref(), &answer) {
+        Some(members) => {
+            settlement.passed();
+            Ok(Some((lookup.clone(), members)))
+        }
+        None => {
+            settlement.surprised("lookup");
+            Err(Problem::because(Code::Unavailable, "lookup"))
+        }
+    }
+}
+
+/// Everybody that a reply about `applicant` names; nobody where it is about another.
+fn members(lookup: &Lookup, applicant: Option<&ResidentId>, answer: &Answer) -> Option<Members> {
+    let usable = answer.status == 200 && !answer.framing_surprise;
+    let reply = usable.then(|| lookup.fields.parse(answer.body.as_slice()).ok()).flatten()?;
+    let about = reply.people.first()?.id.as_ref();
+    if about.is_none() || about != applicant {
+        return None;
+    }
+    reply.people.into_iter().map(|person| person.id).collect()
+}
+
+fn assignment(
+    known: &Known,
+    bound: &Bound,
+    call: &Call,
+    household: Option<(Arc<Lookup>, Members)>,
+) -> Result<Assignment, Problem> {
+    let (route, facts, context) = (bound.route(), bound.facts(), bound.context());
+    let speaks = route.operation.speaks_of_resident();
+    let lookup = household.as_ref().map(|(lookup, _)| lookup).or(route.lookup.as_ref());
+    let asked = |lookup: Option<&Arc<Lookup>>| lookup.map(|lookup| render(known, lookup, facts, None)).transpose();
+    let mut call = call.clone();
+    Marks { request: context.id(), nonce: Some(bound.nonce()), trace: context.trace() }.write(&mut call.headers);
+    let lanes = if speaks { known.edge.lanes(facts) } else { sekisho_issuance::shard::LaneSet::new(Vec::new()) };
+    Ok(Assignment {
+        request: context.id(),
+        binding: *bound.binding(),
+        epoch: known.edge.epoch(),
+        operation: route.operation,
+        lanes,
+        deadline: context.deadline(),
+        max_run: route.max_run,
+        trace: context.trace(),
+        before: asked(lookup)?,
+        before_guard: household.map(|(lookup, chosen)| guard(lookup, chosen, facts.applicant.clone())),
+        call,
+        after: if route.lookup_after { asked(route.lookup.as_ref())? } else { None },
+    })
+}
+
+/// Inside the lanes the household must still be the one whose lanes were taken.
+fn guard(lookup: Arc<Lookup>, chosen: Members, applicant: Option<ResidentId>) -> BeforeGuard {
+    Arc::new(move |answer: &Answer| match members(&lookup, applicant.as_ref(), answer) {
+        Some(found) if found == chosen => Ok(()),
+        Some(_) => Err(HOUSEHOLD_CHANGED),
+        None => Err("lookup"),
+    })
+}
+
+/// What a kiosk hears when there is no answer to judge.
+fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
+    match error {
+        Unanswered::NotBegun(not_begun) => match not_begun {
+            NotBegun::Expired => Problem::new(Code::Expired),
+            NotBegun::LaneFull => Problem::because(Code::Shed, "lane_full"),
+            NotBegun::LaneBusy => Problem::because(Code::Shed, "lane_busy"),
+            NotBegun::BackendBusy => Problem::because(Code::Shed, "backend_busy"),
+            NotBegun::Unreachable => Problem::because(Code::Unavailable, "unreachable"),
+            NotBegun::BackendSuspended => Problem::because(Code::Unavailable, "backend_suspended"),
+            NotBegun::IntentNotDurable => Problem::because(Code::Unavailable, "not_durable"),
+            NotBegun::Guarded(_) => Problem::because(Code::Unavailable, "lookup"),
+            NotBegun::WrongEpoch => Problem::new(Code::Unavailable),
+            NotBegun::Draining => Problem::new(Code::Draining),
+        },
+        // A change may have been applied. It is never sent again by us, and the key says which one it was.
+        Unanswered::Indeterminate(why) if route.operation == Operation::Amend => {
+            let problem = Problem::because(Code::Indeterminate, why);
+            facts.idempotency_key.iter().fold(problem, |problem, key| problem.with_key(key.expose()))
+        }
+        Unanswered::Indeterminate("timeout") => Problem::new(Code::Expired),
+        Unanswered::Indeterminate(why) => Problem::because(Code::Unavailable, why),
+    }
+}

@@ -1,0 +1,192 @@
+//! What all requests share: configuration, sessions, admission, the lanes' owner and the release gate. Holds nothing of any request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sekisho_issuance::binding::BindingKey;
+use sekisho_issuance::fence::Epoch;
+use sekisho_issuance::request::Facts;
+use sekisho_issuance::shard::{LaneId, LaneKey, LaneSet};
+use sekisho_worker::backend::{Address, BackendConfig, HazardProfile};
+use sekisho_worker::owner::{Owner, OwnerConfig, StartError};
+
+use crate::clock::Clock;
+use crate::config::{Backend, Config};
+use crate::drain::Drain;
+use crate::latch::Latches;
+use crate::layer::admission::{Admission, Ceiling, Rank};
+use crate::problem::{Code, Problem};
+use crate::registry::{DocumentKind, Enabled, Registry, name};
+use crate::release::Gate;
+use crate::session::{Refused, Sessions};
+use crate::state_dir::StateDir;
+
+/// One process's shared parts, built once at start.
+pub struct Edge {
+    config: ArcSwap<Config>,
+    /// The clock of hours and days.
+    pub clock: Clock,
+    /// Every metric.
+    pub registry: Arc<Registry>,
+    /// Open sessions.
+    pub sessions: Sessions,
+    /// Who may start.
+    pub admission: Admission,
+    /// How many are in.
+    pub ceiling: Ceiling,
+    /// Whether we are going down.
+    pub drain: Drain,
+    /// The residents' lanes.
+    pub owner: Arc<Owner>,
+    /// Suspensions.
+    pub latches: Arc<Latches>,
+    /// What lets an answer leave.
+    pub gate: Gate,
+    binding_key: BindingKey,
+    lane_key: LaneKey,
+    epoch: Epoch,
+}
+
+/// What the parts outside this file must bring.
+pub struct Parts {
+    /// A clock.
+    pub clock: Clock,
+    /// Metrics.
+    pub registry: Arc<Registry>,
+    /// Suspensions.
+    pub latches: Arc<Latches>,
+    /// The gate.
+    pub gate: Gate,
+}
+
+impl Edge {
+    /// Starts the lanes' owner and puts everything together. Needs the runtime it shall live in.
+    pub fn start(config: Config, state: &StateDir, parts: Parts) -> Result<Arc<Self>, StartError> {
+        let Parts { clock, registry, latches, gate } = parts;
+        let mut owner = OwnerConfig::new(state.root().to_owned(), state.epoch(), worker_backends(&config));
+        if let Some(longest) = config.routes.iter().map(|r| r.max_run).max() {
+            owner.longest_max_run = longest;
+        }
+        if let Some(longest) = config.routes.iter().map(|r| r.timeout).max() {
+            owner.lane_wait = longest;
+        }
+        let owner = Owner::start(owner)?;
+        declare(&registry, &config);
+        registry.gauge(name::RELOAD_SUCCESS, &[]).set(1.0);
+        Ok(Arc::new(Self {
+            config: ArcSwap::from_pointee(config),
+            clock,
+            registry,
+            sessions: Sessions::default(),
+            admission: Admission::default(),
+            ceiling: Ceiling::default(),
+            drain: Drain::default(),
+            owner,
+            latches,
+            gate,
+            binding_key: BindingKey::new(rand::random()),
+            lane_key: state.keys().lane.clone(),
+            epoch: state.epoch(),
+        }))
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Puts a new configuration in force for requests that arrive from now on.
+    pub fn replace_config(&self, config: Config) {
+        self.owner.reconfigure(worker_backends(&config));
+        declare(&self.registry, &config);
+        self.config.store(Arc::new(config));
+    }
+
+    /// The key that seals bindings; made at start, never written down.
+    pub fn binding_key(&self) -> &BindingKey {
+        &self.binding_key
+    }
+
+    /// The number of this start, which every assignment carries.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The lanes of the residents in `facts`.
+    pub fn lanes(&self, facts: &Facts) -> LaneSet {
+        let lane = |municipality| facts.residents.iter().map(move |r| LaneId::of(&self.lane_key, municipality, r));
+        LaneSet::new(facts.municipality.into_iter().flat_map(lane).collect())
+    }
+
+    /// Whether a latch holds what is asked, or who asks.
+    pub fn suspended(&self, facts: &Facts, document: DocumentKind) -> Result<(), Problem> {
+        if self.latches.on_kind(facts.municipality, document).is_some() {
+            return Err(Problem::new(Code::Suspended));
+        }
+        match self.latches.on_kiosk(facts.kiosk.as_ref()) {
+            Some(_) => Err(Problem::because(Code::Suspended, "kiosk_suspended")),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a request that its session's pin refused.
+    pub fn count_pin_refused(&self, refused: Refused) {
+        self.registry.counter(name::PINS_REFUSED, &[("reason", refused.name())]).increment(1);
+    }
+
+    /// Counts an early no.
+    pub fn count_shed(&self, backend: &str, rank: Rank, reason: &'static str) {
+        let labels = [("backend", backend), ("rank", rank.name()), ("reason", reason)];
+        self.registry.counter(name::SHEDS, &labels).increment(1);
+    }
+
+    /// Counts a connection that was closed at once, because as many as allowed are open.
+    pub fn count_connection_refused(&self) {
+        self.registry.counter(name::CONNECTIONS_REFUSED, &[]).increment(1);
+    }
+
+    /// Forgets sessions that are too old. To be called every few seconds.
+    pub fn sweep(&self) {
+        self.sessions.sweep(self.config.load().listeners.sessions, std::time::Instant::now());
+    }
+}
+
+/// How often [`Edge::sweep`] is due.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+fn worker_backends(config: &Config) -> HashMap<Arc<str>, BackendConfig> {
+    config.backends.iter().filter_map(|(name, backend)| Some((name.clone(), worker_backend(backend)?))).collect()
+}
+
+/// `None` cannot happen: `check` accepts only addresses that the worker reads.
+fn worker_backend(backend: &Backend) -> Option<BackendConfig> {
+    let mut config = BackendConfig::new(Address::parse(&format!("http://{}", backend.authority)).ok()?);
+    config.connect_timeout = backend.connect;
+    config.max_in_flight = backend.max_in_flight;
+    config.hazards = HazardProfile {
+        tick_spacing: backend.tick_spacing,
+        settle_after_timeout: backend.settle_after_timeout,
+        fresh_connections: backend.fresh_connections,
+    };
+    Some(config)
+}
+
+/// Makes every series of what is enabled, with 0.
+fn declare(registry: &Registry, config: &Config) {
+    let mut kinds: Vec<DocumentKind> =
+        config.routes.iter().filter_map(|r| r.kind.map(DocumentKind::Certificate)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds.extend([DocumentKind::Answer, DocumentKind::Refusal]);
+    let enabled = config.tenants.values().filter(|t| t.enabled);
+    registry.declare(&Enabled {
+        routes: config.routes.iter().map(|r| (r.name.clone(), r.operation)).collect(),
+        tenants: enabled.map(|t| (t.code, t.name.clone(), t.mode, kinds.clone())).collect(),
+        backends: config.backends.keys().map(AsRef::as_ref).collect(),
+    });
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,158 @@
+//! Proves who the resident is and renders the request to the backend. What goes on from here is sealed, not changed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
+use sekisho_issuance::id::ResidentId;
+use sekisho_issuance::request::Facts;
+use sekisho_worker::assignment::{Call, NotBegun, Unanswered};
+use tower::Service;
+
+use super::{Admitted, Allowed, Asked, Known, Received, Reply, admission};
+use crate::problem::{Code, Problem};
+use crate::route::{Authority, Extractor, Lookup, Route};
+use crate::session::Refused;
+use crate::template::{Marks, Target};
+use crate::tenant::Tenant;
+
+/// A request that only has to be sealed and sent.
+pub struct Prepared {
+    /// Identity and configuration.
+    pub known: Known,
+    /// The operation.
+    pub route: Arc<Route>,
+    /// The municipality.
+    pub tenant: Option<Arc<Tenant>>,
+    /// What is asked, by whom; members of a household are not yet among the residents.
+    pub facts: Facts,
+    /// The lookup that vouched for the applicant.
+    pub proven_by: Option<Arc<str>>,
+    /// The request to the backend, without the attempt's marks.
+    pub call: Call,
+    /// The proof of admission.
+    pub permit: admission::Permit,
+}
+
+/// After `deadline`, whose time the authority's lookup shares; the last layer on the kiosk's own task.
+pub async fn bind<S>(admitted: Admitted, mut next: S) -> Result<Reply, Problem>
+where
+    S: Service<Prepared, Response = Reply, Error = Problem>,
+{
+    let Admitted { allowed: Allowed { asked, tenant }, permit } = admitted;
+    let (facts, proven_by) = prove(&asked).await?;
+    let Asked { received, .. } = asked;
+    let call = main_call(&received);
+    let Received { known, matched, .. } = received;
+    next.call(Prepared { known, route: matched.route, tenant, facts, proven_by, call, permit }).await
+}
+
+/// The facts with their applicant proven, as far as the route names somebody who can.
+async fn prove(asked: &Asked) -> Result<(Facts, Option<Arc<str>>), Problem> {
+    let mut facts = asked.facts.clone();
+    let Authority::Lookup(lookup) = &asked.received.matched.route.authority else {
+        return Ok((facts, asked.pin.as_ref().and_then(|pin| pin.proven_by.clone())));
+    };
+    let pinned = asked.pin.as_ref().is_some_and(|pin| pin.proven_by.as_ref() == Some(&lookup.name));
+    if pinned && facts.applicant.is_some() {
+        return Ok((facts, Some(lookup.name.clone())));
+    }
+    let holder = holder(&asked.received.known, lookup, &facts).await?;
+    match &facts.applicant {
+        Some(claimed) if *claimed != holder => return Err(super::facts::refuse(&asked.received, Refused::Resident)),
+        _ => facts.applicant = Some(holder.clone()),
+    }
+    facts.residents = vec![holder];
+    Ok((facts, Some(lookup.name.clone())))
+}
+
+/// Who holds the card, in the authority's words. Anything unclear is nobody.
+async fn holder(known: &Known, lookup: &Lookup, facts: &Facts) -> Result<ResidentId, Problem> {
+    let unproven = || Problem::new(Code::UnprovenResident).about("card");
+    let call = render(known, lookup, facts, None)?;
+    let deadline = known.context.deadline();
+    let (answer, settlement) =
+        known.edge.owner.call_settled(call, deadline).await.map_err(|error| unanswered_lookup(&error))?;
+    if answer.status != 200 || answer.framing_surprise {
+        settlement.surprised("lookup");
+        return Err(unproven());
+    }
+    let reply = lookup.fields.parse(answer.body.as_slice());
+    let holder = reply.ok().and_then(|reply| reply.people.into_iter().next()).and_then(|person| {
+        let says = |field: &str| person.fields.get(field).map(String::as_str);
+        // The reply must be about the card that was asked for, and its city the one that is asked.
+        let same_card = says(CARD_FIELD) == facts.card.as_ref().map(|c| c.expose());
+        let city = facts.municipality.as_ref().map(|m| m.as_str());
+        let same_city = says(crate::config::MUNICIPALITY_FIELD).is_none_or(|found| Some(found) == city);
+        person.id.filter(|_| same_card && same_city)
+    });
+    match holder {
+        Some(holder) => {
+            settlement.passed();
+            Ok(holder)
+        }
+        None => {
+            settlement.surprised("lookup");
+            Err(unproven())
+        }
+    }
+}
+
+/// The field of a lookup by card in which the asked card comes back.
+pub(crate) const CARD_FIELD: &str = "card";
+
+/// Renders a lookup; a fact that is missing or unfit is the kiosk's mistake.
+pub(crate) fn render(
+    known: &Known,
+    lookup: &Lookup,
+    facts: &Facts,
+    about: Option<&ResidentId>,
+) -> Result<Call, Problem> {
+    let target = Target {
+        backend: &lookup.backend,
+        timeout: lookup.timeout,
+        max_response_bytes: lookup.max_response_bytes,
+        // The id that comes back tells whose reply it is.
+        echoed: lookup.fields.id.is_some(),
+    };
+    let marks = Marks { request: known.context.id(), nonce: None, trace: known.context.trace() };
+    let rendered = lookup.request.render(&target, facts, about, &marks);
+    rendered.map_err(|fact| Problem::new(Code::MalformedFact).about(fact.name()))
+}
+
+/// A lookup that gave no answer: nothing was begun for the kiosk.
+pub(crate) fn unanswered_lookup(error: &Unanswered) -> Problem {
+    match error {
+        Unanswered::NotBegun(NotBegun::Draining) => Problem::new(Code::Draining),
+        Unanswered::NotBegun(NotBegun::Expired) => Problem::new(Code::Expired),
+        Unanswered::NotBegun(_) | Unanswered::Indeterminate(_) => Problem::because(Code::Unavailable, "lookup"),
+    }
+}
+
+/// The kiosk's own request as the backend shall hear it: method, canonical path, body, and listed headers only.
+fn main_call(received: &Received) -> Call {
+    let route = &received.matched.route;
+    let (head, context) = (&received.head, &received.known.context);
+    let mut headers = HeaderMap::with_capacity(10);
+    let by_facts = route.facts.iter().filter_map(|rule| match &rule.from {
+        Extractor::Header(name) => Some(name),
+        _ => None,
+    });
+    for name in by_facts.chain(&route.request_headers).chain([&CONTENT_TYPE]) {
+        if let Some(value) = head.headers.get(name) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    headers.insert(ACCEPT, head.headers.get(ACCEPT).cloned().unwrap_or(HeaderValue::from_static("*/*")));
+    Call {
+        backend: route.backend.clone(),
+        method: head.method.clone(),
+        target: route.target(&received.matched, head.uri.query()),
+        headers,
+        body: Bytes::clone(&received.body),
+        max_response_bytes: route.max_response_bytes,
+        timeout: context.deadline().saturating_duration_since(context.arrived()),
+        echoed: route.echoed,
+    }
+}

@@ -1,0 +1,231 @@
+//! Extracts what the request says about itself, once, and completes it from its session. Asks nobody.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use http::HeaderMap;
+use percent_encoding::percent_decode_str;
+use sekisho_issuance::answer;
+use sekisho_issuance::id::{
+    CardDigest, IdempotencyKey, KioskId, MAX_ID_BYTES, MunicipalityCode, ResidentId, SessionId,
+};
+use sekisho_issuance::request::{Facts, Operation, Selection};
+use serde_json::Value;
+use tower::Service;
+
+use super::{Asked, Received, Reply};
+use crate::problem::{Code, Problem};
+use crate::route::{Extractor, FactName};
+use crate::session::{Claims, Refused};
+
+/// After `guard`, so that all it parses is bounded; before `policy`, which needs to know whose municipality is meant.
+pub async fn facts<S>(received: Received, mut next: S) -> Result<Reply, Problem>
+where
+    S: Service<Asked, Response = Reply, Error = Problem>,
+{
+    let asked = ask(received)?;
+    next.call(asked).await
+}
+
+fn ask(received: Received) -> Result<Asked, Problem> {
+    let mut facts = extract(&received)?;
+    let mut pin = None;
+    let route = &received.matched.route;
+    if let (Some(session), true) = (&facts.session, route.operation != Operation::Open) {
+        let edge = &received.known.edge;
+        let config = &received.known.config;
+        let claims = Claims {
+            kiosk: facts.kiosk.as_ref(),
+            card: facts.card.as_ref(),
+            municipality: facts.municipality,
+            resident: facts.applicant.as_ref(),
+        };
+        let recalled =
+            edge.sessions.recall(config.session_scope, session, &claims, config.listeners.sessions, Instant::now());
+        let known = recalled.map_err(|refused| refuse(&received, refused))?;
+        facts.kiosk.get_or_insert_with(|| known.kiosk.clone());
+        facts.card.get_or_insert_with(|| known.card.clone());
+        facts.municipality.get_or_insert(known.municipality);
+        if facts.applicant.is_none() {
+            facts.applicant = known.resident.clone();
+        }
+        pin = Some(known);
+    }
+    facts.kind = route.kind;
+    facts.residents = facts.applicant.iter().cloned().collect();
+    Ok(Asked { received, facts, pin })
+}
+
+/// Counts the refusal and says no more than that there is a conflict.
+pub(super) fn refuse(received: &Received, refused: Refused) -> Problem {
+    received.known.edge.count_pin_refused(refused);
+    match refused {
+        Refused::Unknown => Problem::new(Code::UnknownSession).about("session"),
+        Refused::Full => Problem::because(Code::Shed, "memory"),
+        Refused::Kiosk | Refused::Card | Refused::Municipality | Refused::Resident => {
+            Problem::new(Code::SessionConflict).about(refused.name())
+        }
+    }
+}
+
+/// Every declared fact of the request itself. A problem names the first that is missing or malformed.
+fn extract(received: &Received) -> Result<Facts, Problem> {
+    let mut facts = Facts {
+        kiosk: None,
+        session: None,
+        municipality: None,
+        residents: Vec::new(),
+        applicant: None,
+        kind: None,
+        selection: Selection::new(),
+        card: None,
+        idempotency_key: None,
+    };
+    let route = &received.matched.route;
+    let wants_json = route.facts.iter().any(|rule| matches!(rule.from, Extractor::Json(_)));
+    let json = match wants_json {
+        true => Some(answer::json(&received.body).map_err(|_| Problem::new(Code::Malformed).about("body"))?),
+        false => None,
+    };
+    for rule in &route.facts {
+        let name = rule.fact.name();
+        let found = find(received, json.as_ref(), &rule.from).map_err(|()| malformed(name))?;
+        let text = match (found, &rule.default) {
+            (Some(text), _) => text,
+            (None, Some(default)) => Cow::Borrowed(default.as_ref()),
+            (None, None) => return Err(Problem::new(Code::MissingFact).about(name)),
+        };
+        set(&mut facts, &rule.fact, &text).ok_or_else(|| malformed(name))?;
+    }
+    Ok(facts)
+}
+
+fn malformed(fact: &str) -> Problem {
+    Problem::new(Code::MalformedFact).about(fact)
+}
+
+fn set(facts: &mut Facts, name: &FactName, text: &str) -> Option<()> {
+    match name {
+        FactName::Kiosk => facts.kiosk = Some(KioskId::new(text).ok()?),
+        FactName::Session => facts.session = Some(SessionId::new(text).ok()?),
+        FactName::Municipality => facts.municipality = Some(MunicipalityCode::new(text).ok()?),
+        FactName::Resident => facts.applicant = Some(ResidentId::new(text).ok()?),
+        FactName::Card => facts.card = Some(CardDigest::new(text).ok()?),
+        FactName::IdempotencyKey => facts.idempotency_key = Some(IdempotencyKey::new(text).ok()?),
+        FactName::Selection(item) => {
+            let plain = text.len() <= MAX_ID_BYTES && !text.chars().any(char::is_control);
+            facts.selection.insert(item.to_string(), plain.then(|| text.to_owned())?);
+        }
+        // The route says the kind; `check` refuses a rule for it.
+        FactName::Kind => return None,
+    }
+    Some(())
+}
+
+/// The one value at a place; `Ok(None)` = not there, `Err` = there, but not one plain value.
+fn find<'r>(received: &'r Received, json: Option<&'r Value>, from: &Extractor) -> Result<Option<Cow<'r, str>>, ()> {
+    match from {
+        Extractor::Header(name) => header(&received.head.headers, name),
+        Extractor::Path(name) => {
+            let segment = received.matched.segments.iter().find(|(param, _)| param == name);
+            Ok(segment.map(|(_, value)| Cow::Borrowed(value.as_str())))
+        }
+        Extractor::Query(name) => query(received.head.uri.query().unwrap_or(""), name),
+        Extractor::Json(pointer) => match json.and_then(|body| body.pointer(pointer)) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => answer::plain_text(value).map(Some).ok_or(()),
+        },
+    }
+}
+
+pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Result<Option<Cow<'h, str>>, ()> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            std::str::from_utf8(value.as_bytes()).map(|v| Some(Cow::Borrowed(v.trim()))).map_err(|_| ())
+        }
+        (Some(_), Some(_)) => Err(()),
+    }
+}
+
+fn query<'q>(query: &'q str, name: &str) -> Result<Option<Cow<'q, str>>, ()> {
+    let mut found = None;
+    for pair in query.split('&').filter(|p| !p.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if percent_decode_str(key).decode_utf8().map_err(|_| ())? != name {
+            continue;
+        }
+        // `+` is a space to some servers and a plus to others: two readers, so no reader.
+        if found.is_some() || value.contains('+') {
+            return Err(());
+        }
+        found = Some(percent_decode_str(value).decode_utf8().map_err(|_| ())?);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::tests::edge;
+    use crate::layer::tests::received;
+    use crate::session::Pin;
+
+    fn problem(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (Code, Option<String>) {
+        let problem = ask(received(&edge(), method, path, headers, body)).err().unwrap();
+        (problem.code(), problem.fact().map(str::to_owned))
+    }
+
+    const OPEN: &str = r#"{"cardSerial":"c1","cityCode":"991007"}"#;
+
+    #[tokio::test]
+    async fn a_problem_names_the_fact_that_is_missing_or_malformed() {
+        let terminal = [("x-terminal", "K-1")];
+        let named = |name: &str| Some(name.to_owned());
+        assert_eq!(problem("POST", "/sessions", &[], OPEN), (Code::MissingFact, named("kiosk")));
+        assert_eq!(problem("POST", "/sessions", &terminal, "{}"), (Code::MissingFact, named("card")));
+        let wrong_city = r#"{"cardSerial":"c1","cityCode":"991008"}"#;
+        assert_eq!(problem("POST", "/sessions", &terminal, wrong_city), (Code::MalformedFact, named("municipality")));
+        let twice = [("x-terminal", "K-1"), ("x-terminal", "K-2")];
+        assert_eq!(problem("POST", "/sessions", &twice, OPEN), (Code::MalformedFact, named("kiosk")));
+        let object = r#"{"cardSerial":{},"cityCode":"991007"}"#;
+        assert_eq!(problem("POST", "/sessions", &terminal, object), (Code::MalformedFact, named("card")));
+        let duplicate = r#"{"cardSerial":"c1","cardSerial":"c2","cityCode":"991007"}"#;
+        assert_eq!(problem("POST", "/sessions", &terminal, duplicate), (Code::Malformed, named("body")));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_nobody_opened_is_unknown_and_one_of_another_resident_is_a_conflict() {
+        let edge = edge();
+        let headers = [("x-session", "s1"), ("x-terminal", "K-1")];
+        let ask = |path: &str, headers: &[(&str, &str)]| ask(received(&edge, "GET", path, headers, ""));
+        assert_eq!(ask("/residents/r1", &headers).err().unwrap().code(), Code::UnknownSession);
+        let config = edge.config();
+        let pin = Pin {
+            kiosk: KioskId::new("K-1").unwrap(),
+            card: CardDigest::new("c1").unwrap(),
+            municipality: MunicipalityCode::new("991007").unwrap(),
+            resident: Some(ResidentId::new("r1").unwrap()),
+            proven_by: None,
+        };
+        let session = SessionId::new("s1").unwrap();
+        edge.sessions.open(config.session_scope, &session, pin, config.listeners.sessions, Instant::now()).unwrap();
+        let asked = ask("/residents/r1", &headers).ok().unwrap();
+        assert_eq!(asked.facts.municipality.unwrap().as_str(), "991007");
+        assert_eq!(asked.facts.card.unwrap().expose(), "c1");
+        assert_eq!(ask("/residents/r2", &headers).err().unwrap().code(), Code::SessionConflict);
+        let other_kiosk = [("x-session", "s1"), ("x-terminal", "K-2")];
+        assert_eq!(ask("/residents/r1", &other_kiosk).err().unwrap().code(), Code::SessionConflict);
+    }
+
+    #[test]
+    fn a_query_fact_said_twice_or_with_a_plus_is_no_fact() {
+        assert_eq!(query("a=1&b=2", "b"), Ok(Some("2".into())));
+        assert_eq!(query("a=%41", "a"), Ok(Some("A".into())));
+        assert_eq!(query("a=1&%61=2", "a"), Err(()));
+        assert_eq!(query("a=1+2", "a"), Err(()));
+        assert_eq!(query("a=%ff", "a"), Err(()));
+        assert_eq!(query("", "a"), Ok(None));
+    }
+}

@@ -1,0 +1,102 @@
+//! Exactly one outcome and one line per arrival, whatever happens to it. Renders a "no" in the route's words.
+
+use std::convert::Infallible;
+
+use http::Response;
+use tower::Service;
+
+use super::{Correlated, Reply, admission};
+use crate::body::Held;
+use crate::outcome::Outcome;
+use crate::problem::{Problem, ProblemTemplate};
+use crate::registry::Arrival;
+
+/// An arrival that was not ended when it is dropped was hung up on (or panicked, which the registry counts as failed).
+struct Ending(Option<Arrival>);
+
+impl Ending {
+    fn end(mut self, outcome: Outcome, reason: &'static str) {
+        if let Some(arrival) = self.0.take() {
+            arrival.end(outcome, reason);
+        }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(arrival) = self.0.take()
+            && !std::thread::panicking()
+        {
+            arrival.end(Outcome::Cancelled, "hung_up");
+        }
+    }
+}
+
+/// Above everything that can say no, so that nothing ends uncounted; below `correlate`, which says under which route.
+pub async fn observe<B, S>(
+    correlated: Correlated<B>,
+    mut next: S,
+) -> Result<Response<Held<admission::Permit>>, Infallible>
+where
+    S: Service<Correlated<B>, Response = Reply, Error = Problem>,
+{
+    let known = &correlated.known;
+    let mut arrival = known.edge.registry.arrive(known.context.arrived());
+    let template = match &correlated.route {
+        Ok(matched) => {
+            arrival.on(&matched.route.name);
+            matched.route.problem.clone()
+        }
+        Err(_) => Default::default(),
+    };
+    let (id, ending) = (known.context.id(), Ending(Some(arrival)));
+    let correlation = known.correlation.clone();
+    let template: &ProblemTemplate = &template;
+    let (mut response, outcome, reason, permit) = match next.call(correlated).await {
+        Ok(reply) => (reply.response, reply.outcome, reply.reason, reply.permit),
+        Err(problem) => (problem.render(template, id), problem.outcome(), problem.reason(), None),
+    };
+    if let Some(correlation) = correlation {
+        response.headers_mut().insert(super::correlate::X_CORRELATION_ID, correlation);
+    }
+    ending.end(outcome, reason);
+    Ok(response.map(|body| Held::new(body, permit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::service_fn;
+
+    use super::*;
+    use crate::edge::tests::edge;
+    use crate::layer::tests::{answer, correlated};
+    use crate::problem::Code;
+
+    fn count(edge: &crate::edge::Edge, outcome: &str) -> usize {
+        let text = edge.registry.render();
+        let lines = text
+            .lines()
+            .filter(|l| l.starts_with("sekisho_requests_total") && l.contains(&format!("outcome=\"{outcome}\"")));
+        lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as usize
+    }
+
+    #[tokio::test]
+    async fn every_arrival_ends_exactly_once_also_when_the_kiosk_hangs_up() {
+        let edge = edge();
+        let good = service_fn(|_: Correlated<_>| async { Ok(answer()) });
+        observe(correlated(&edge, "GET", "/notice", &[], ""), good).await.unwrap();
+        assert_eq!(count(&edge, "answered"), 1);
+
+        let bad = service_fn(|_: Correlated<_>| async { Err::<Reply, _>(Problem::new(Code::Closed)) });
+        let response = observe(correlated(&edge, "GET", "/notice", &[], ""), bad).await.unwrap();
+        assert_eq!(response.status().as_u16(), 503);
+        assert_eq!(count(&edge, "shed"), 1);
+
+        let never = service_fn(|_: Correlated<_>| std::future::pending::<Result<Reply, Problem>>());
+        let mut hung = Box::pin(observe(correlated(&edge, "GET", "/notice", &[], ""), never));
+        assert!(futures_util::poll!(&mut hung).is_pending());
+        drop(hung);
+        assert_eq!(count(&edge, "cancelled"), 1);
+        assert!(edge.registry.render().contains("\nsekisho_in_flight 0"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The kiosk side's listener: accepts, bounds, and hands each request to the tower. Knows HTTP's framing and nothing of its meaning.
+
+pub mod framing;
+mod wire;
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use sekisho_issuance::id::RequestId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use crate::config::Server as Limits;
+use crate::edge::Edge;
+use crate::layer::Inbound;
+use crate::stack::{Outbound, stack};
+use wire::{Protocol, Wire};
+
+/// HTTP/2 requests at once on one connection.
+const MAX_STREAMS: u32 = 128;
+/// A pause after an accept error that another try would only repeat (no more descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until the edge drains, then waits for what is in flight, at most `drain` long. Returns how many connections were cut.
+pub async fn serve(edge: Arc<Edge>, listener: TcpListener) -> usize {
+    let connections = TaskTracker::new();
+    let open = Arc::new(AtomicUsize::new(0));
+    let draining = edge.drain.wait();
+    tokio::pin!(draining);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut draining => break,
+        };
+        let limits = &edge.config().listeners.server;
+        match accepted {
+            Ok((stream, _)) => {
+                let place = Place::take(&open);
+                if place.number > limits.max_connections {
+                    edge.count_connection_refused();
+                    continue;
+                }
+                let (edge, limits) = (edge.clone(), limits.clone());
+                connections.spawn(async move {
+                    connection(edge, stream, &limits).await;
+                    drop(place);
+                });
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    let bound = edge.config().listeners.server.drain;
+    match tokio::time::timeout(bound, connections.wait()).await {
+        Ok(()) => 0,
+        Err(_) => connections.len(),
+    }
+}
+
+/// One open connection, counted.
+struct Place {
+    open: Arc<AtomicUsize>,
+    number: usize,
+}
+
+impl Place {
+    fn take(open: &Arc<AtomicUsize>) -> Self {
+        Self { open: open.clone(), number: open.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted | Kind::ConnectionReset | Kind::ConnectionRefused | Kind::Interrupted
+    )
+}
+
+/// One connection to its end. Errors are the client's: it hung up, was too slow or spoke something else.
+async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
+    // Small replies must not wait for each other.
+    let _ = stream.set_nodelay(true);
+    // Nobody may hold a connection open without saying what it speaks.
+    let opened = tokio::time::timeout(limits.header_timeout, Wire::open(stream, limits.max_header_bytes)).await;
+    let Ok(Ok((protocol, wire))) = opened else { return };
+    let draining = edge.drain.wait();
+    tokio::pin!(draining);
+    let service = Requests { edge };
+    match protocol {
+        Protocol::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.header_timeout)
+                .max_headers(limits.max_headers)
+                .max_header_size(limits.max_header_bytes)
+                .max_buf_size(limits.max_header_bytes.max(16 << 10))
+                .keep_alive(true)
+                .half_close(false);
+            let connection = builder.serve_connection(TokioIo::new(wire), service);
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                () = &mut draining => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            log_end(ended);
+        }
+        Protocol::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(MAX_STREAMS)
+                .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+                .keep_alive_interval(limits.header_timeout)
+                .keep_alive_timeout(limits.header_timeout);
+            let connection = builder.serve_connection(TokioIo::new(wire), service);
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                () = &mut draining => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            log_end(ended);
+        }
+    }
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Stamps each request with its arrival and sends it up the tower.
+#[derive(Clone)]
+struct Requests {
+    edge: Arc<Edge>,
+}
+
+impl hyper::service::Service<http::Request<Incoming>> for Requests {
+    type Response = Outbound;
+    type Error = Infallible;
+    // The one box of a request: it keeps the connection's own state small.
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Outbound, Infallible>> + Send>>;
+
+    fn call(&self, request: http::Request<Incoming>) -> Self::Future {
+        let inbound = Inbound {
+            edge: self.edge.clone(),
+            id: RequestId::from_u128(uuid::Uuid::now_v7().as_u128()),
+            arrived: Instant::now(),
+            arrived_at: self.edge.clock.now(),
+            request,
+        };
+        Box::pin(stack().call(inbound))
+    }
+}
