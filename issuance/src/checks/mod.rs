@@ -1,8 +1,17 @@
 //! The checks of a route: a compiled plan, the evidence it reads, and one finding per check.
 
+mod compile;
 mod context;
+mod currency;
+mod explain;
+mod identity;
 mod lookup;
+mod paper;
+mod place;
+mod plan;
+mod printed;
 pub mod quantity;
+mod shape;
 pub mod spec;
 pub mod suggest;
 
@@ -13,12 +22,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::answer::AnswerView;
-use crate::document::{Document, Limits, Unreadable};
+use crate::document::{Document, Unreadable};
 use crate::id::{RequestId, ResidentId};
 use crate::request::Facts;
 use crate::verdict::{CheckName, Finding, Verdict};
 
 pub use context::{AnswerKind, LookupContext, PlanContext};
+pub use explain::lines;
+pub use plan::CheckPlan;
 pub use spec::{ChecksSpec, LookupFields};
 
 /// A mistake in a `checks` or `lookups` table, found when a plan is compiled.
@@ -132,76 +143,9 @@ pub struct UniquePolicy {
     pub strict: bool,
 }
 
-/// The checks of one route, compiled once.
-pub struct CheckPlan {
-    spec: ChecksSpec,
-    limits: Limits,
-}
-
 impl CheckPlan {
     /// Compiles and cross-checks a `checks` table against the rest of its route; every mistake is reported.
     pub fn compile(spec: &ChecksSpec, context: &PlanContext<'_>) -> Result<Self, Vec<SpecError>> {
-        Ok(Self { spec: spec.clone(), limits: context.limits })
-    }
-
-    /// The checks that are on, in the order in which they run. `unique` and `issue_number` end with the gateway's memory.
-    pub fn names(&self) -> Vec<CheckName> {
-        let _ = &self.spec;
-        Vec::new()
-    }
-
-    /// Each check that is off, with the root causes (R1-R13) that it leaves open.
-    pub fn open_causes(&self) -> Vec<(CheckName, &'static [&'static str])> {
-        Vec::new()
-    }
-
-    /// What `check` should say beside errors, in plain words.
-    pub fn warnings(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// The lookup whose replies the evidence must hold as `before` (and `after`, see [`CheckPlan::needs_after`]).
-    pub fn lookup(&self) -> Option<&str> {
-        None
-    }
-
-    /// Whether the lookup must be asked again after the call.
-    pub fn needs_after(&self) -> bool {
-        false
-    }
-
-    /// Whether an echo proves that an answer belongs to its request, so that a connection may be reused.
-    pub fn echoed(&self) -> bool {
-        false
-    }
-
-    /// What `unique` asks of the gateway's memory; `None` where it is off.
-    pub fn unique(&self) -> Option<UniquePolicy> {
-        None
-    }
-
-    /// Reads the body as the plan expects it. Never panics on any bytes; bounded by the document limits.
-    pub fn read(&self, body: &[u8]) -> Content {
-        crate::document::read(body, &self.limits).into()
-    }
-
-    /// Runs every check. Never panics on any bytes; time and memory are bounded by the document limits.
-    pub fn run(&self, evidence: &Evidence<'_>) -> Findings {
-        self.judge(evidence, self.read(evidence.answer.body))
-    }
-
-    /// Runs every check on an answer that was read already.
-    pub fn judge(&self, _evidence: &Evidence<'_>, content: Content) -> Findings {
-        let document = match content {
-            Content::Document(document) => Some(document),
-            _ => None,
-        };
-        Findings { findings: Vec::new(), document, content_digest: [0; 32], issue_number: None }
-    }
-
-    /// For `read`: per page the lines and what each extractor finds; with evidence, what each check says. The result
-    /// holds the document's text: it is for the person who asked for it, never for logs.
-    pub fn explain(&self, _content: Content, _evidence: Option<&Evidence<'_>>) -> Value {
-        Value::Null
+        compile::compile(spec, context)
     }
 }

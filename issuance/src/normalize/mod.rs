@@ -16,6 +16,7 @@ mod date;
 mod gaiji;
 mod glyph;
 
+pub(crate) use compare::evidence;
 pub use compare::{Compared, Expected, Found};
 pub use date::date;
 pub use gaiji::{GaijiError, GaijiTable};
@@ -43,6 +44,11 @@ pub fn line(text: &str) -> String {
 /// Without any white space: for labels and titles, whose letters are often spaced out.
 pub fn squeeze(text: &str) -> String {
     fold(text, Space::Drop)
+}
+
+/// Text without white space inside, folded; borrowed where there is nothing to fold.
+pub(crate) fn word(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_settled) { Cow::Borrowed(text) } else { Cow::Owned(fold(text, Space::Drop)) }
 }
 
 /// A person's name.

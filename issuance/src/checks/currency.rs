@@ -1,0 +1,94 @@
+//! Whether an answer is current: `version` (nothing changed meanwhile) and `as_of` (not older than what is known).
+
+use std::cmp::Ordering;
+
+use super::Evidence;
+use super::identity::answers_for;
+use super::printed::{Value, moment};
+use crate::normalize;
+use crate::verdict::Verdict;
+
+/// The record's version before the call is its version after.
+pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
+    let (Some(before), Some(after)) = (evidence.before, evidence.after) else {
+        return Verdict::Unverifiable { reason: "probe_unanswered" };
+    };
+    if let Err(reason) = answers_for(before, evidence).and_then(|()| answers_for(after, evidence)) {
+        return Verdict::Unverifiable { reason };
+    }
+    match (&before.version, &after.version) {
+        (Some(before), Some(after)) if before == after => Verdict::Match,
+        (Some(before), Some(after)) => Verdict::Mismatch { field: normalize::evidence("version", None, before, after) },
+        _ => Verdict::Unverifiable { reason: "probe_without_version" },
+    }
+}
+
+/// What the answer says of its age reaches every mark that is known. Two orders are understood: whole numbers and times.
+pub(super) fn as_of(evidence: &Evidence<'_>, found: &[Value]) -> Verdict {
+    if found.is_empty() {
+        return Verdict::Unverifiable { reason: "as_of_missing" };
+    }
+    let looked_up = evidence.before.and_then(|reply| reply.version.as_deref());
+    for (page, printed) in found {
+        if order(printed, printed).is_none() {
+            return Verdict::Unverifiable { reason: "as_of_not_understood" };
+        }
+        for mark in evidence.watermark.into_iter().chain(looked_up) {
+            match order(printed, mark) {
+                None => return Verdict::Unverifiable { reason: "as_of_not_comparable" },
+                Some(Ordering::Less) => {
+                    return Verdict::Mismatch { field: normalize::evidence("as_of", *page, mark, printed) };
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    Verdict::Match
+}
+
+/// The order of two marks, if both are whole numbers or both are times, and if their precision lets it be told.
+fn order(a: &str, b: &str) -> Option<Ordering> {
+    let number = |text: &str| {
+        let text = normalize::squeeze(text);
+        (text.len() < 20 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u64>().ok()).flatten()
+    };
+    if let (Some(a), Some(b)) = (number(a), number(b)) {
+        return Some(a.cmp(&b));
+    }
+    if number(a).is_some() || number(b).is_some() {
+        return None;
+    }
+    let ((a, a_lasts), (b, b_lasts)) = (moment(a)?, moment(b)?);
+    if a == b && a_lasts == b_lasts {
+        return Some(Ordering::Equal);
+    }
+    if a >= b.saturating_add(b_lasts).ok()? || a >= b && a_lasts <= b_lasts && b_lasts.as_secs() <= 1 {
+        return Some(Ordering::Greater);
+    }
+    (a.saturating_add(a_lasts).ok()? <= b).then_some(Ordering::Less)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_as_numbers_and_times_as_times() {
+        assert_eq!(order("10", "9"), Some(Ordering::Greater));
+        assert_eq!(order("007", "7"), Some(Ordering::Equal));
+        assert_eq!(order("6", "7"), Some(Ordering::Less));
+        assert_eq!(order("2026-11-22T01:00:00Z", "2026-11-22T09:59:59+09:00"), Some(Ordering::Greater));
+        assert_eq!(order("令和8年11月22日 10時3分", "2026-11-22 10:04"), Some(Ordering::Less));
+        assert_eq!(order("2026-11-22T01:00:00.2Z", "2026-11-22T01:00:00.3Z"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_ordered_is_not() {
+        assert_eq!(order("7", "2026-11-22"), None);
+        assert_eq!(order("v7", "v6"), None);
+        assert_eq!(order("2026-11-22", "2026-11-22 10:00"), None);
+        assert_eq!(order("2026-11-21", "2026-11-22 10:00"), Some(Ordering::Less));
+        assert_eq!(order("2026-11-23", "2026-11-22 10:00"), Some(Ordering::Greater));
+        assert_eq!(order("", ""), None);
+    }
+}

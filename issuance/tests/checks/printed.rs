@@ -1,0 +1,179 @@
+//! What else the paper prints, and whether it is current.
+
+use sekisho_issuance::verdict::CheckName;
+
+use crate::scene::*;
+
+#[track_caller]
+fn says(check: CheckName, checks: &str, sheets: Vec<Sheet>, expected: &str) {
+    assert_eq!(asked(&[taro()]).says(&plan(&(checks.to_owned() + CHECKS)), check, sheets), expected);
+}
+
+fn good() -> Vec<Sheet> {
+    certificate(&[&[taro()]])
+}
+
+/// The certificate with one line's text replaced.
+fn with(from: &str, to: &str) -> Vec<Sheet> {
+    let mut sheets = good();
+    for run in sheets.iter_mut().flat_map(|s| &mut s.lines).flat_map(|l| &mut l.runs) {
+        run.text = run.text.replace(from, to);
+    }
+    sheets
+}
+
+#[test]
+fn the_kind_is_the_title_of_the_first_page_and_no_other_title_stands_anywhere() {
+    let title = "住　民　票　の　写　し";
+    says(CheckName::Kind, "", good(), "match");
+    says(CheckName::Kind, "", with(title, "印鑑登録証明書"), "mismatch kind@1");
+    says(CheckName::Kind, "", with(title, "証明書"), "unverifiable kind_missing");
+    says(CheckName::Kind, "", with(title, "住民票の写しの請求について"), "unverifiable kind_missing");
+    let mut mixed = certificate(&[&[taro()], &[taro()]]);
+    mixed[1].lines[0].runs[0].text = "戸籍の附票の写し".to_owned();
+    says(CheckName::Kind, "", mixed, "mismatch kind@2");
+    let own = "[kind]\nline = '^住民票（謄本）$'\n";
+    says(CheckName::Kind, own, with(title, "住 民 票（謄 本）"), "match");
+    says(CheckName::Kind, own, good(), "unverifiable kind_missing");
+}
+
+#[test]
+fn every_page_says_which_of_how_many_it_is() {
+    says(CheckName::Pages, "", certificate(&[&[taro()], &[taro()], &[taro()]]), "match");
+    says(CheckName::Pages, "", with("1／1", "1／2"), "mismatch pages@1");
+    says(CheckName::Pages, "", with("1／1", "2／1"), "mismatch pages@1");
+    says(CheckName::Pages, "", with("1／1", "表紙"), "unverifiable page_mark_missing");
+    let mut swapped = certificate(&[&[taro()], &[taro()]]);
+    swapped.swap(0, 1);
+    says(CheckName::Pages, "", swapped, "mismatch pages@1");
+    let own = "[pages]\nline = '^第(\\d+)頁（全(\\d+)頁）$'\n";
+    says(CheckName::Pages, own, with("1／1", "第１頁（全１頁）"), "match");
+    says(CheckName::Pages, "", with("1／1", "１ ／ １"), "match");
+}
+
+#[test]
+fn a_foreign_mayor_is_a_mismatch() {
+    says(CheckName::Municipality, "", good(), "match");
+    says(CheckName::Municipality, "", with("見本市長", "隣町長"), "mismatch municipality@1");
+    says(CheckName::Municipality, "", with("見本市長", "市役所"), "unverifiable value_missing");
+    let mut scene = asked(&[taro()]);
+    scene.municipality_name = None;
+    let said = scene.says(&plan(CHECKS), CheckName::Municipality, good());
+    assert_eq!(said, "unverifiable municipality_name_unknown");
+}
+
+#[test]
+fn the_date_of_issue_is_today_in_japan_across_midnight_too() {
+    says(CheckName::IssuedOn, "", good(), "match");
+    says(CheckName::IssuedOn, "", with("１１月２２日", "１１月２１日"), "mismatch issued_on@1");
+    says(CheckName::IssuedOn, "", with("１１月２２日", "１１月３１日"), "unverifiable issued_on_not_understood");
+    says(CheckName::IssuedOn, "", with("発行日", "交付日"), "unverifiable issued_on_missing");
+    let on = |sent: &str, received: &str, synchronized: bool| {
+        let mut scene = asked(&[taro()]);
+        scene.sent_at = sent.parse().unwrap();
+        scene.received_at = received.parse().unwrap();
+        scene.clock_synchronized = synchronized;
+        scene.says(&plan(CHECKS), CheckName::IssuedOn, good())
+    };
+    assert_eq!(on("2026-11-21T23:59:59+09:00", "2026-11-22T00:00:01+09:00", true), "match");
+    assert_eq!(on("2026-11-22T23:59:59+09:00", "2026-11-23T00:00:01+09:00", true), "match");
+    assert_eq!(on("2026-11-21T14:59:00Z", "2026-11-21T14:59:59Z", true), "mismatch issued_on@1");
+    assert_eq!(on("2026-11-21T15:00:00Z", "2026-11-21T15:00:01Z", true), "match");
+    assert_eq!(on("2026-11-22T10:00:00Z", "2026-11-22T10:00:01Z", false), "unverifiable clock_unsynchronized");
+}
+
+#[test]
+fn a_printed_time_before_the_attempt_is_an_earlier_jobs() {
+    let checks = "[issued_at]\nafter = \"発行日\"\nbackend_skew = \"5s\"\n[issued_on]\nline = '^発行日 (.+日)'\n";
+    let at = |printed: &str| {
+        let sheets = with("令和８年１１月２２日", printed);
+        asked(&[taro()]).says(&plan(&(checks.to_owned() + CHECKS)), CheckName::IssuedAt, sheets)
+    };
+    assert_eq!(at("令和８年１１月２２日 １０時００分０１秒"), "match");
+    assert_eq!(at("令和８年１１月２２日　１０時００分"), "match");
+    assert_eq!(at("2026-11-22T10:00:02"), "match");
+    assert_eq!(at("2026-11-22T01:00:02Z"), "match");
+    assert_eq!(at("令和８年１１月２２日 ９時５９分５８秒"), "match");
+    assert_eq!(at("令和８年１１月２２日 ９時５９分５０秒"), "mismatch issued_at@1");
+    assert_eq!(at("令和８年１１月２２日 ９時５８分"), "mismatch issued_at@1");
+    assert_eq!(at("令和８年１１月２２日 １１時"), "mismatch issued_at@1");
+    assert_eq!(at("令和８年１１月２２日 ２５時"), "unverifiable issued_at_not_understood");
+}
+
+#[test]
+fn the_record_must_not_change_meanwhile() {
+    let version = |before: Option<&str>, after: Option<&str>| {
+        let mut scene = asked(&[taro()]);
+        scene.before = before.map(|v| reply(&[taro()], v));
+        scene.after = after.map(|v| reply(&[taro()], v));
+        scene.says(&plan(CHECKS), CheckName::Version, good())
+    };
+    assert_eq!(version(Some("7"), Some("7")), "match");
+    assert_eq!(version(Some("7"), Some("8")), "mismatch version");
+    assert_eq!(version(Some("7"), None), "unverifiable probe_unanswered");
+    assert_eq!(version(None, Some("7")), "unverifiable probe_unanswered");
+    let mut scene = asked(&[taro()]);
+    scene.after = Some(reply(&[jiro()], "7"));
+    assert_eq!(scene.says(&plan(CHECKS), CheckName::Version, good()), "unverifiable lookup_names_another");
+    scene.after = Some(reply(&[taro()], "7"));
+    scene.after.as_mut().unwrap().version = None;
+    assert_eq!(scene.says(&plan(CHECKS), CheckName::Version, good()), "unverifiable probe_without_version");
+}
+
+#[test]
+fn an_answer_older_than_the_last_known_amend_is_refused() {
+    let checks = "[as_of]\nheader = \"X-Version\"\nwatermark = \"amend\"\n";
+    let as_of = |printed: Option<&str>, watermark: Option<&str>| {
+        let mut scene = asked(&[taro()]);
+        scene.watermark = watermark.map(str::to_owned);
+        scene.headers.extend(printed.map(|v| ("x-version".to_owned(), v.as_bytes().to_vec())));
+        scene.says(&plan(&(checks.to_owned() + CHECKS)), CheckName::AsOf, good())
+    };
+    assert_eq!(as_of(Some("7"), None), "match");
+    assert_eq!(as_of(Some("10"), Some("9")), "match");
+    assert_eq!(as_of(Some("9"), Some("10")), "mismatch as_of");
+    assert_eq!(as_of(Some("6"), None), "mismatch as_of", "the lookup says 7");
+    assert_eq!(as_of(None, None), "unverifiable as_of_missing");
+    assert_eq!(as_of(Some("latest"), None), "unverifiable as_of_not_understood");
+    assert_eq!(as_of(Some("8"), Some("2026-11-22T00:00:00Z")), "unverifiable as_of_not_comparable");
+}
+
+#[test]
+fn optional_items_are_printed_exactly_as_asked() {
+    let checks = "[selection.domicile]\nafter = \"本籍\"\nis = { yes = true, no = false }\n\
+                  [selection.scope]\nafter = \"範囲\"\nis = { self = \"世帯の一部\", household = \"世帯の全部\" }\nunasked = \"世帯の一部\"\n";
+    let compiled = compile(&(checks.to_owned() + CHECKS), LOOKUP, |context| {
+        context.selection.extend(["domicile", "scope"]);
+    });
+    let compiled = compiled.unwrap_or_else(|e| panic!("{e:#?}"));
+    let selected = |asked_for: &[(&str, &str)], printed: &[(&str, &str)]| {
+        let mut scene = asked(&[taro()]);
+        scene.facts.selection = asked_for.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let mut sheets = good();
+        sheets[0] = printed.iter().fold(sheets[0].clone(), |sheet, (label, value)| sheet.row(label, value));
+        scene.says(&compiled, CheckName::Selection, sheets)
+    };
+    let part = ("範囲", "世帯の一部");
+    assert_eq!(selected(&[("domicile", "yes"), ("scope", "self")], &[part, ("本籍", "見本県")]), "match");
+    assert_eq!(selected(&[("domicile", "no")], &[part]), "match");
+    assert_eq!(selected(&[("domicile", "no")], &[part, ("本籍", "見本県")]), "mismatch selection.domicile@1");
+    assert_eq!(selected(&[], &[part, ("本籍", "見本県")]), "mismatch selection.domicile@1", "unasked, so too much");
+    assert_eq!(selected(&[("domicile", "yes")], &[part]), "unverifiable selected_item_missing");
+    assert_eq!(selected(&[("scope", "household")], &[part]), "mismatch selection.scope@1");
+    assert_eq!(selected(&[("domicile", "maybe")], &[part]), "unverifiable selection_value_undeclared");
+}
+
+#[test]
+fn an_issue_number_is_handed_on_normalized_and_only_if_it_is_one() {
+    let checks = "[issue_number]\nafter = \"発行番号\"\n";
+    let number = |sheets: Vec<Sheet>| {
+        let findings = asked(&[taro()]).paper(&plan(&(checks.to_owned() + CHECKS)), sheets);
+        (findings.issue_number.clone(), said(&findings, CheckName::IssueNumber))
+    };
+    let page = |number: &str| good()[0].clone().row("発行番号", number);
+    let (found, said) = number(vec![page("９９１００７－Ｋ０００１－00000123")]);
+    assert_eq!((found.as_deref(), said.as_str()), (Some("991007-K0001-00000123"), "nothing"));
+    assert_eq!(number(good()), (None, "unverifiable issue_number_missing".to_owned()));
+    assert_eq!(number(vec![page("－")]), (None, "unverifiable issue_number_malformed".to_owned()));
+    assert_eq!(number(vec![page("A-1"), page("A-2")]), (None, "mismatch issue_number@2".to_owned()));
+}
