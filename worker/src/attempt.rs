@@ -62,8 +62,15 @@ pub(crate) async fn run(
     let mut channels = Vec::new();
     let mut before = None;
     if let Some(call) = &a.before {
-        before = keep(lookup::run(&owner, call, a.deadline, same(call)).await, Some(&mut channels));
+        let found = lookup::run(&owner, call, a.deadline, same(call)).await;
+        let in_doubt = matches!(found, Err(Unanswered::Indeterminate(_)));
+        before = keep(found, Some(&mut channels));
         times.before = watch.lap();
+        if let Some(slot) = slot.as_mut().filter(|_| in_doubt && !config.hazards.settle_after_timeout.is_zero()) {
+            // The backend may still be at the lookup, and is known not to bear a second call beside it.
+            slot.begin();
+            return Err(NotBegun::Guarded("lookup_unanswered").into());
+        }
         guard(&a, before.as_ref())?;
     }
     let mut slot = match slot {
@@ -129,6 +136,9 @@ pub(crate) async fn run(
     let mut after = None;
     if let Some(call) = &a.after {
         let found = lookup::run(&owner, call, a.deadline, same(call)).await;
+        if same(call) && matches!(found, Err(Unanswered::Indeterminate(_))) {
+            settlement.rest_slot();
+        }
         after = keep(found, settlement.channels());
         times.after = watch.lap();
     }

@@ -34,7 +34,24 @@ pub struct Address {
     host: String,
     port: u16,
     host_header: HeaderValue,
+    #[cfg(test)]
+    memory: Option<Memory>,
 }
+
+/// A backend inside the test, by the channel that takes its connections.
+#[cfg(test)]
+#[derive(Debug, Clone)]
+struct Memory(tokio::sync::mpsc::UnboundedSender<tokio::io::DuplexStream>);
+
+#[cfg(test)]
+impl PartialEq for Memory {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.same_channel(&other.0)
+    }
+}
+
+#[cfg(test)]
+impl Eq for Memory {}
 
 /// An address this worker cannot use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +77,27 @@ impl Address {
         }
         let port = authority.port_u16().unwrap_or(80);
         let host_header = HeaderValue::from_str(authority.as_str()).map_err(|_| AddressError::Shape)?;
-        Ok(Self { host, port, host_header })
+        Ok(Self {
+            host,
+            port,
+            host_header,
+            #[cfg(test)]
+            memory: None,
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_memory(accept: tokio::sync::mpsc::UnboundedSender<tokio::io::DuplexStream>) -> Self {
+        let host_header = HeaderValue::from_static("memory");
+        Self { host: "memory".to_owned(), port: 0, host_header, memory: Some(Memory(accept)) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> Option<std::io::Result<tokio::io::DuplexStream>> {
+        let memory = self.memory.as_ref()?;
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let refused = |_| std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        Some(memory.0.send(theirs).map(|()| ours).map_err(refused))
     }
 
     pub(crate) fn target(&self) -> (&str, u16) {

@@ -51,7 +51,7 @@ async fn settled(mut lanes: LaneGuard, intent: Option<IntentGuard>, probe: Probe
     loop {
         clock::sleep_until(next).await;
         let seen = ask(&probe).await;
-        if seen.is_some() && seen == last {
+        if (seen.is_some() && seen == last) || !lanes.is_held() {
             break;
         }
         last = seen;

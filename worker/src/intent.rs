@@ -122,6 +122,10 @@ impl Intents {
             self.journal.append(&bytes)
         };
         let guard = IntentGuard { intents: Arc::clone(self), fence: fence.0, keep: false };
+        // In paused time nobody may wait for another thread: time would run on.
+        #[cfg(test)]
+        durable.wait().map_err(|_| NotBegun::IntentNotDurable)?;
+        #[cfg(not(test))]
         durable.await.map_err(|_| NotBegun::IntentNotDurable)?;
         Ok(guard)
     }
@@ -158,6 +162,13 @@ pub fn open_intents(state_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
     let mut open: Vec<_> = past.open.values().filter_map(|bytes| OpenIntent::read(bytes)).collect();
     open.sort_by_key(|intent| intent.fence);
     Ok(open)
+}
+
+/// A journal whose numbers are reserved up to `upto`, for tests of clocks that were set back.
+#[cfg(test)]
+pub(crate) fn write_reserved(state_dir: &Path, upto: u64) {
+    let entries = [Record::Reserved(upto).to_bytes()];
+    journal::replace(&state_dir.join(FILE), PURPOSE, &[0; 32], &entries).unwrap();
 }
 
 /// A journal being replayed.

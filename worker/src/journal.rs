@@ -266,6 +266,26 @@ pub struct Append {
     accepted: Result<Position, JournalError>,
 }
 
+impl Append {
+    /// Blocks this thread until the entry is durable; for code that runs outside any runtime.
+    pub fn wait(self) -> Result<Position, JournalError> {
+        struct Unpark(std::thread::Thread);
+        impl std::task::Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut this = std::pin::pin!(self);
+        loop {
+            match this.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(result) => return result,
+                Poll::Pending => std::thread::park(),
+            }
+        }
+    }
+}
+
 impl Future for Append {
     type Output = Result<Position, JournalError>;
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -287,3 +307,6 @@ impl Future for Append {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -320,6 +320,12 @@ impl LaneGuard {
         }
     }
 
+    /// Whether the lanes are still held; not when an operator abandoned the attempt.
+    pub(crate) fn is_held(&self) -> bool {
+        let shell = self.lanes.lock();
+        shell.table.attempts().any(|seen| seen.number == self.number && seen.state == LaneState::Held)
+    }
+
     fn free(&mut self) {
         if self.standing != Standing::Over {
             self.standing = Standing::Over;

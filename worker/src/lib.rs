@@ -18,3 +18,6 @@ pub mod metric;
 pub mod owner;
 mod settlement;
 mod slot;
+
+#[cfg(test)]
+mod simulation;

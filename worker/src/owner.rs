@@ -133,7 +133,9 @@ impl Owner {
             };
             if let Some(keys) = Keys::of(&intent.lanes) {
                 let purpose = Purpose { backend: "".into(), operation };
-                self.lanes.apply(now, Event::Inherit { number: self.number(), keys, purpose, until });
+                let number = self.number();
+                self.lanes.overlaps.inherit(keys.as_slice(), number, until);
+                self.lanes.apply(now, Event::Inherit { number, keys, purpose, until });
             }
         }
         if ends.is_empty() {
@@ -208,6 +210,11 @@ impl Owner {
         self.intents.close();
     }
 
+    /// Closes the intent journal at once: nothing that speaks of a resident begins any more. For an exit that cannot wait.
+    pub fn close_journal(&self) {
+        self.intents.close();
+    }
+
     /// Per backend, how many attempts wait, run and are held, and the age of the oldest.
     pub fn lanes(&self) -> Vec<LaneReport> {
         self.lanes.report()
@@ -249,6 +256,11 @@ impl Owner {
     /// Whether intents can be written; if not, nothing that speaks of a resident begins.
     pub fn is_durable(&self) -> bool {
         !self.intents.is_poisoned()
+    }
+
+    /// Operations begun while another may still have had effect for the same resident, since start; must stay 0.
+    pub fn overlaps(&self) -> u64 {
+        self.lanes.overlaps.seen()
     }
 
     /// Sets the gauges; called before each scrape.

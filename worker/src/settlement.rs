@@ -83,6 +83,13 @@ impl Settlement {
         self.held.as_mut().map(|held| &mut held.channels)
     }
 
+    /// A call under the same slot ended in doubt: the slot rests whatever the checks say.
+    pub(crate) fn rest_slot(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.slot = None;
+        }
+    }
+
     pub(crate) fn of_lookup(backend: Arc<Backend>, channel: Option<Channel>) -> Self {
         let channels = channel.map(|channel| Unjudged { backend: Arc::clone(&backend), channel });
         Self::new(Held {

@@ -79,6 +79,7 @@ pub(crate) async fn exchange(
     let inform = Arc::clone(&informed);
     hyper::ext::on_informational(&mut request, move |_| inform.store(true, Ordering::Relaxed));
 
+    tracing::trace!(channel = channel.number, "one request on its channel");
     let sent_at = clock::wall();
     let sending = channel.sender.send_request(request);
     let response = match drive(&mut channel.connection, pin!(sending)).await {
@@ -235,11 +236,18 @@ async fn look_behind(mut channel: Channel) -> (Option<Channel>, bool) {
 }
 
 fn reason_of(error: &hyper::Error) -> Burn {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     if error.is_parse() || error.is_parse_too_large() {
-        Burn::Unparsable
-    } else if error.is_incomplete_message() {
-        Burn::Cut
-    } else {
-        Burn::Reset
+        return Burn::Unparsable;
+    }
+    if error.is_incomplete_message() {
+        return Burn::Cut;
+    }
+    // hyper reports a body's end and a chunk's shape as errors of its reading.
+    let io = std::error::Error::source(error).and_then(|s| s.downcast_ref::<std::io::Error>());
+    match io.map(std::io::Error::kind) {
+        Some(UnexpectedEof) => Burn::Cut,
+        Some(InvalidData | InvalidInput) => Burn::Unparsable,
+        _ => Burn::Reset,
     }
 }

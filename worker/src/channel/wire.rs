@@ -13,18 +13,27 @@ use tokio::net::TcpStream;
 use crate::backend::Address;
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Socket {
     stream: TcpStream,
     written: AtomicU64,
 }
 
 /// The half that hyper owns.
 #[derive(Debug)]
-pub(super) struct Wire(Arc<Shared>);
+pub(super) enum Wire {
+    Tcp(Arc<Socket>),
+    /// For tests in paused time, which a socket would not wait for.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream, Arc<AtomicU64>),
+}
 
 /// The half that the channel keeps.
 #[derive(Debug, Clone)]
-pub(super) struct WireHandle(Arc<Shared>);
+pub(super) enum WireHandle {
+    Tcp(Arc<Socket>),
+    #[cfg(test)]
+    Memory(Arc<AtomicU64>),
+}
 
 /// What the kernel holds for an idle connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,33 +48,43 @@ pub(super) enum Peeked {
 
 impl Wire {
     pub(super) async fn connect(address: &Address) -> io::Result<Self> {
+        #[cfg(test)]
+        if let Some(stream) = address.memory() {
+            return Ok(Self::Memory(stream?, Arc::default()));
+        }
         let stream = TcpStream::connect(address.target()).await?;
         stream.set_nodelay(true)?;
-        Ok(Self(Arc::new(Shared { stream, written: AtomicU64::new(0) })))
+        Ok(Self::Tcp(Arc::new(Socket { stream, written: AtomicU64::new(0) })))
     }
 
     pub(super) fn handle(&self) -> WireHandle {
-        WireHandle(Arc::clone(&self.0))
-    }
-
-    fn count(&self, written: io::Result<usize>) -> io::Result<usize> {
-        if let Ok(bytes) = &written {
-            self.0.written.fetch_add(*bytes as u64, Ordering::Relaxed);
+        match self {
+            Self::Tcp(socket) => WireHandle::Tcp(Arc::clone(socket)),
+            #[cfg(test)]
+            Self::Memory(_, written) => WireHandle::Memory(Arc::clone(written)),
         }
-        written
     }
 }
 
 impl WireHandle {
     /// Bytes handed to the kernel over the life of the connection.
     pub(super) fn written(&self) -> u64 {
-        self.0.written.load(Ordering::Relaxed)
+        match self {
+            Self::Tcp(socket) => socket.written.load(Ordering::Relaxed),
+            #[cfg(test)]
+            Self::Memory(written) => written.load(Ordering::Relaxed),
+        }
     }
 
     /// Looks at the kernel's buffer without taking from it; does not depend on the reactor having seen it.
     pub(super) fn peek(&self) -> Peeked {
+        let socket = match self {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(_) => return Peeked::Nothing,
+        };
         let mut one = [MaybeUninit::uninit()];
-        match socket2::SockRef::from(&self.0.stream).peek(&mut one) {
+        match socket2::SockRef::from(&socket.stream).peek(&mut one) {
             Ok(0) => Peeked::End,
             Ok(_) => Peeked::Bytes,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Peeked::Nothing,
@@ -74,12 +93,23 @@ impl WireHandle {
     }
 }
 
+fn count(counter: &AtomicU64, written: io::Result<usize>) -> io::Result<usize> {
+    if let Ok(bytes) = &written {
+        counter.fetch_add(*bytes as u64, Ordering::Relaxed);
+    }
+    written
+}
+
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let stream = &self.0.stream;
+        let socket = match self.get_mut() {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(stream, _) => return Pin::new(stream).poll_read(cx, buf),
+        };
         loop {
-            ready!(stream.poll_read_ready(cx))?;
-            match stream.try_read_buf(buf) {
+            ready!(socket.stream.poll_read_ready(cx))?;
+            match socket.stream.try_read_buf(buf) {
                 Ok(_) => return Poll::Ready(Ok(())),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -90,13 +120,7 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.stream.poll_write_ready(cx))?;
-            match self.0.stream.try_write(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(self.count(result)),
-            }
-        }
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -104,11 +128,19 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let socket = match self.get_mut() {
+            Self::Tcp(socket) => socket,
+            #[cfg(test)]
+            Self::Memory(stream, written) => {
+                let result = ready!(Pin::new(stream).poll_write_vectored(cx, bufs));
+                return Poll::Ready(count(written, result));
+            }
+        };
         loop {
-            ready!(self.0.stream.poll_write_ready(cx))?;
-            match self.0.stream.try_write_vectored(bufs) {
+            ready!(socket.stream.poll_write_ready(cx))?;
+            match socket.stream.try_write_vectored(bufs) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(self.count(result)),
+                result => return Poll::Ready(count(&socket.written, result)),
             }
         }
     }
@@ -121,7 +153,13 @@ impl AsyncWrite for Wire {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(socket2::SockRef::from(&self.0.stream).shutdown(std::net::Shutdown::Write))
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(socket) => {
+                Poll::Ready(socket2::SockRef::from(&socket.stream).shutdown(std::net::Shutdown::Write))
+            }
+            #[cfg(test)]
+            Self::Memory(stream, _) => Pin::new(stream).poll_shutdown(_cx),
+        }
     }
 }

@@ -12,8 +12,8 @@ use super::read::End;
 use super::{Queue, Rotation, Shared, State};
 use crate::metric;
 
-/// Room is made this far ahead with zeros, so that a sync need not change the file's length.
-const ROOM_BYTES: u64 = 1024 * 1024;
+/// Room is made ahead with zeros, so that a sync need not change the file's length: as much as there is, within these bounds.
+const ROOM_BYTES: std::ops::RangeInclusive<u64> = 32 * 1024..=1024 * 1024;
 /// Entries nobody waits for are written at the latest after this.
 const LAZY: Duration = Duration::from_millis(500);
 
@@ -45,6 +45,9 @@ pub(super) struct Writer {
     rotation: Option<Rotation>,
     shared: Arc<Shared>,
     buffer: Vec<u8>,
+    /// What the file held when it was last rewritten: rewriting again pays only when it has doubled.
+    rewritten: u64,
+    finished: bool,
 }
 
 impl Writer {
@@ -57,7 +60,19 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Self {
         let (durable, room) = (end.offset, end.offset);
-        Self { file, path, purpose, end, durable, room, rotation, shared, buffer: Vec::new() }
+        Self {
+            file,
+            path,
+            purpose,
+            end,
+            durable,
+            room,
+            rotation,
+            shared,
+            buffer: Vec::new(),
+            rewritten: 0,
+            finished: false,
+        }
     }
 
     pub(super) fn run(mut self) {
@@ -67,7 +82,7 @@ impl Writer {
             let mut result = if entries == 0 { Ok(()) } else { self.commit(&queue) };
             if result.is_ok() && closing {
                 result = self.seal();
-            } else if result.is_ok() && self.rotation.as_ref().is_some_and(|r| self.end.offset > r.above_bytes) {
+            } else if result.is_ok() && self.is_large() {
                 result = self.rotate();
             }
             let stop = closing || result.is_err();
@@ -81,14 +96,13 @@ impl Writer {
                 metrics::counter!(metric::JOURNAL_POISONED).increment(1);
             }
             let woken = due(&mut state);
-            // What was queued into a journal that takes nothing more is never reported durable.
-            state.closing |= closing;
             drop(state);
             if let Err(error) = &result {
                 tracing::error!(path = %self.path.display(), %error, "the journal failed and takes nothing more");
             }
             woken.into_iter().for_each(std::task::Waker::wake);
             if stop {
+                self.finished = true;
                 return;
             }
         }
@@ -130,7 +144,7 @@ impl Writer {
         if needed <= self.room {
             return Ok(());
         }
-        let room = needed + ROOM_BYTES;
+        let room = needed + needed.clamp(*ROOM_BYTES.start(), *ROOM_BYTES.end());
         let zeros = vec![0; (room - needed) as usize];
         self.file.write_all_at(&zeros, needed)?;
         self.room = room;
@@ -147,12 +161,32 @@ impl Writer {
         self.file.sync_all()
     }
 
+    fn is_large(&self) -> bool {
+        let large = self.rotation.as_ref().is_some_and(|r| self.end.offset > r.above_bytes);
+        large && self.end.offset > self.rewritten.saturating_mul(2)
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
         let Some(rotation) = &self.rotation else { return Ok(()) };
         let carried = (rotation.carry)();
         let (file, end) = create(&self.path, &self.purpose, &self.end.head, &carried)?;
-        (self.file, self.durable, self.room, self.end) = (file, end.offset, end.offset, end);
+        (self.durable, self.room, self.rewritten) = (end.offset, end.offset, end.offset);
+        (self.file, self.end) = (file, end);
         Ok(())
+    }
+}
+
+impl Drop for Writer {
+    /// A thread that ends without having said so leaves nobody waiting.
+    fn drop(&mut self) {
+        if !self.finished {
+            let woken = {
+                let mut state = self.shared.lock();
+                state.poisoned = true;
+                due(&mut state)
+            };
+            woken.into_iter().for_each(std::task::Waker::wake);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Counts, at the write site and independently of the table, operations that may have effect at once for one resident.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,7 +16,10 @@ type Acting = HashMap<LaneId, Vec<(Number, Option<Instant>)>>;
 
 /// The detector's own map.
 #[derive(Default)]
-pub(crate) struct Detector(Mutex<Acting>);
+pub(crate) struct Detector {
+    acting: Mutex<Acting>,
+    seen: AtomicU64,
+}
 
 impl Detector {
     /// `number` is about to write its first byte. Returns how many others may still have effect in its lanes.
@@ -30,6 +34,7 @@ impl Detector {
         }
         drop(map);
         if others > 0 {
+            self.seen.fetch_add(1, Ordering::Relaxed);
             metrics::counter!(metric::LANE_OVERLAPS, "operation" => operation.name()).increment(1);
             tracing::error!(
                 attempt = number,
@@ -38,6 +43,14 @@ impl Detector {
             );
         }
         others
+    }
+
+    /// An attempt of an earlier run may have effect until `until`.
+    pub(crate) fn inherit(&self, lanes: &[LaneId], number: Number, until: Instant) {
+        let mut map = self.lock();
+        for lane in lanes {
+            map.entry(*lane).or_default().push((number, Some(until)));
+        }
     }
 
     /// `number` can have no effect any more.
@@ -63,6 +76,11 @@ impl Detector {
         }
     }
 
+    /// Overlaps since start; also the metric's value.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
     /// Forgets what cannot have effect any more.
     pub(crate) fn sweep(&self, now: Instant) {
         self.lock().retain(|_, acting| {
@@ -72,7 +90,7 @@ impl Detector {
     }
 
     fn lock(&self) -> MutexGuard<'_, Acting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.acting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -160,6 +160,7 @@ impl State {
     }
 
     /// Whether nothing is taken or waited for, so that no memory is used.
+    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.is_empty() && self.attempts.is_empty() && self.due.is_empty() && self.waiting == 0
     }
@@ -428,3 +429,6 @@ impl Turn<'_> {
 fn is_free_and_unwanted(lane: &Lane) -> bool {
     lane.holder.is_none() && lane.queue.is_empty()
 }
+
+#[cfg(test)]
+mod tests;

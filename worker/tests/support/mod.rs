@@ -22,42 +22,42 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 /// One request as it arrived; the test decides what is written back.
-pub struct Heard {
-    pub path: String,
-    pub head: String,
-    pub connection: usize,
+pub(crate) struct Heard {
+    pub(crate) path: String,
+    pub(crate) head: String,
+    pub(crate) connection: usize,
     socket: Arc<tokio::sync::Mutex<TcpStream>>,
 }
 
 impl Heard {
-    pub async fn write(&self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    pub(crate) async fn write(&self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.socket.lock().await.write_all(bytes.as_ref()).await
     }
 
-    pub async fn ok(&self, body: &str) {
+    pub(crate) async fn ok(&self, body: &str) {
         let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         self.write(bytes).await.unwrap();
     }
 
     /// Closes the connection with an RST.
-    pub async fn reset(self) {
+    pub(crate) async fn reset(self) {
         let socket = self.socket.lock().await;
         socket2::SockRef::from(&*socket).set_linger(Some(Duration::ZERO)).unwrap();
         drop(socket);
     }
 
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.socket.lock().await.shutdown().await.unwrap();
     }
 
     /// Waits until the gateway's side closes the connection.
-    pub async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         let mut byte = [0];
         while !matches!(self.socket.lock().await.read(&mut byte).await, Ok(0) | Err(_)) {}
     }
 
     /// The next request on the same connection, for a backend that keeps it open.
-    pub async fn next(&self) -> Option<Heard> {
+    pub(crate) async fn next(&self) -> Option<Heard> {
         read_request(Arc::clone(&self.socket), self.connection).await
     }
 }
@@ -86,14 +86,14 @@ async fn read_request(socket: Arc<tokio::sync::Mutex<TcpStream>>, connection: us
 }
 
 /// A loopback backend; every request comes out of `heard`.
-pub struct Fake {
-    pub address: Address,
-    pub heard: mpsc::UnboundedReceiver<Heard>,
-    pub connections: Arc<Mutex<usize>>,
+pub(crate) struct Fake {
+    pub(crate) address: Address,
+    pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(crate) connections: Arc<Mutex<usize>>,
 }
 
 impl Fake {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let (sender, heard) = mpsc::unbounded_channel();
@@ -119,30 +119,30 @@ impl Fake {
         Self { address, heard, connections }
     }
 
-    pub async fn next(&mut self) -> Heard {
+    pub(crate) async fn next(&mut self) -> Heard {
         tokio::time::timeout(Duration::from_secs(20), self.heard.recv()).await.expect("no request came").unwrap()
     }
 
     /// Whether a request came that was not taken yet.
-    pub fn heard_nothing(&mut self) -> bool {
+    pub(crate) fn heard_nothing(&mut self) -> bool {
         self.heard.try_recv().is_err()
     }
 }
 
-pub fn config(fake: &Fake) -> BackendConfig {
+pub(crate) fn config(fake: &Fake) -> BackendConfig {
     BackendConfig::new(fake.address.clone())
 }
 
-pub fn owner_config(state: &Path, backends: &[(&str, BackendConfig)]) -> OwnerConfig {
+pub(crate) fn owner_config(state: &Path, backends: &[(&str, BackendConfig)]) -> OwnerConfig {
     let backends: HashMap<_, _> = backends.iter().map(|(name, b)| ((*name).into(), b.clone())).collect();
     OwnerConfig::new(state.to_owned(), Epoch(1), backends)
 }
 
-pub fn owner(state: &Path, backends: &[(&str, BackendConfig)]) -> Arc<Owner> {
+pub(crate) fn owner(state: &Path, backends: &[(&str, BackendConfig)]) -> Arc<Owner> {
     Owner::start(owner_config(state, backends)).unwrap()
 }
 
-pub fn call(path: &str) -> Call {
+pub(crate) fn call(path: &str) -> Call {
     Call {
         backend: "issuer".into(),
         method: Method::POST,
@@ -155,7 +155,7 @@ pub fn call(path: &str) -> Call {
     }
 }
 
-pub fn assignment(path: &str, residents: &[u128]) -> Assignment {
+pub(crate) fn assignment(path: &str, residents: &[u128]) -> Assignment {
     let now = Instant::now();
     let trace = TraceParent { trace_id: 1, parent_id: 1, flags: 0 };
     let id = RequestId::from_u128(7);
