@@ -18,7 +18,6 @@ use crate::layer::bind::{Prepared, render, unanswered_lookup};
 use crate::layer::{Known, Reply};
 
 use crate::problem::{Code, Problem};
-use crate::release::Withheld;
 use crate::route::{Extractor, FactName, Household, Lookup, Route};
 use crate::session::{Pin, Refused};
 use crate::template::Marks;
@@ -96,25 +95,21 @@ async fn judge(
         Operation::Open => Some(open(known, bound, &attested.answer, proven_by)),
         _ => None,
     };
-    let released = gate.decide(bound, attested).map_err(withheld)?;
+    let released = gate.decide(bound, attested).await.map_err(|why| why.problem(bound))?;
     let opened = opened.transpose()?;
     if kiosk.is_closed() {
         return Err(Problem::because(Code::Expired, "hung_up"));
     }
-    match gate.commit(released).await {
+    match gate.commit(bound, released, || !kiosk.is_closed()).await {
         Ok(outgoing) => Ok(Reply::new(outgoing.response, outgoing.outcome, outgoing.reason)),
         Err(why) => {
             if let Some(session) = opened {
                 let kiosk = bound.facts().kiosk.as_ref();
                 known.edge.sessions.end(known.config.session_scope, kiosk, &session);
             }
-            Err(withheld(why))
+            Err(why.problem(bound))
         }
     }
-}
-
-fn withheld(why: Withheld) -> Problem {
-    Problem::because(Code::Withheld, why.reason)
 }
 
 /// Pins what an answer to `open` says to who asked. An id that somebody else was given, or another resident than the authority's, is a mismatch.

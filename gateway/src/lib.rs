@@ -17,6 +17,7 @@ pub mod problem;
 pub mod record;
 pub mod registry;
 pub mod release;
+pub mod response;
 pub mod route;
 pub mod server;
 pub mod session;

@@ -1,28 +1,76 @@
-//! The release gate. Until it can judge, it keeps everything in.
+//! The release gate: judges an answer against the request it was fetched for, and lets it leave or keeps it in.
+//!
+//! It reads the document's own bytes, never somebody's word about them. What is unknown, late or repeated stays in.
+
+mod judge;
+mod verify;
+mod withheld;
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use http::Response;
+use sekisho_issuance::fence::Epoch;
+use sekisho_issuance::id::KioskId;
+use sekisho_issuance::request::Operation;
+use sekisho_issuance::shard::LaneId;
 use sekisho_worker::owner::Attested;
 
 use crate::body::Body;
 use crate::bound::Bound;
+use crate::clock::Clock;
+use crate::durable_log::NotDurable;
+use crate::latch::{Failure, Latches};
 use crate::outcome::Outcome;
+use crate::problem::Code;
+use crate::record::{Fate, Intent, Memory, Record, Records, RecordsError};
+use crate::registry::{DocumentKind, Registry, Stage, name};
+use crate::response;
+use crate::state_dir::{Keys, StateDir};
 
-/// What lets an answer leave.
-#[derive(Debug, Default)]
-pub struct Gate {}
+pub use judge::{Answered, What};
+pub use verify::{Pass, Released};
+pub use withheld::Withheld;
 
-/// Something verified against the request it answers.
-pub struct Released<T>(T);
-
-/// An answer that may leave.
-pub struct Answered;
-
-/// Why an answer stays in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Withheld {
-    /// A stable word.
-    pub reason: &'static str,
+/// What an operator may switch off; asked again after the intent is durable.
+pub trait Switch: Send + Sync {
+    /// Whether what was asked may still be released.
+    fn is_on(&self, bound: &Bound) -> bool;
 }
+
+/// Nothing can be switched off.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AlwaysOn;
+
+impl Switch for AlwaysOn {
+    fn is_on(&self, _: &Bound) -> bool {
+        true
+    }
+}
+
+/// What a gate is made of.
+pub struct GateParts {
+    /// Metrics.
+    pub registry: Arc<Registry>,
+    /// Release records, and what they keep in mind.
+    pub records: Arc<Records>,
+    /// Suspensions.
+    pub latches: Arc<Latches>,
+    /// The keys of the state directory.
+    pub keys: Keys,
+    /// The ownership that answers must come from.
+    pub epoch: Epoch,
+    /// The clock of days and records.
+    pub clock: Clock,
+    /// Whether that clock is known to be right.
+    pub clock_synchronized: bool,
+    /// Kill switches.
+    pub switch: Box<dyn Switch>,
+}
+
+/// The release gate of one process.
+#[derive(Clone)]
+pub struct Gate(Arc<GateParts>);
 
 /// What goes to the kiosk.
 pub struct Outgoing {
@@ -35,15 +83,235 @@ pub struct Outgoing {
 }
 
 impl Gate {
-    /// Judges an answer.
-    pub fn decide(&self, _bound: &Bound, attested: Attested) -> Result<Released<Answered>, Withheld> {
-        attested.settlement.surprised("unchecked");
-        Err(Withheld { reason: "unchecked" })
+    /// Puts a gate together.
+    pub fn new(parts: GateParts) -> Self {
+        let records = parts.records.clone();
+        let latches = parts.latches.clone();
+        parts.registry.before_scrape(move |registry| {
+            let unsynced = records.unsynced_for().max(latches.unsynced_for());
+            registry.gauge(name::AUDIT_UNSYNCED, &[]).set(unsynced.as_secs_f64());
+            let (contents, numbers) = records.memory().unique.len();
+            registry.gauge(name::UNIQUE_ENTRIES, &[("memory", "content")]).set(contents as f64);
+            registry.gauge(name::UNIQUE_ENTRIES, &[("memory", "issue_number")]).set(numbers as f64);
+            latches.publish(registry);
+        });
+        Self(Arc::new(parts))
     }
 
-    /// Makes the decision durable, then looks again.
-    pub async fn commit(&self, released: Released<Answered>) -> Result<Outgoing, Withheld> {
-        let Released(Answered) = released;
-        Err(Withheld { reason: "unchecked" })
+    /// Opens the records of `state` and puts a gate together on them, with nothing switched off.
+    pub fn open(
+        state: &StateDir,
+        registry: Arc<Registry>,
+        latches: Arc<Latches>,
+        clock: Clock,
+    ) -> Result<Self, RecordsError> {
+        let records = Records::open(&state.path("records"), Memory::default(), clock.clone())?;
+        Ok(Self::new(GateParts {
+            registry,
+            records,
+            latches,
+            keys: state.keys().clone(),
+            epoch: state.epoch(),
+            clock,
+            clock_synchronized: true,
+            switch: Box::new(AlwaysOn),
+        }))
+    }
+
+    /// The records it writes.
+    pub fn records(&self) -> &Arc<Records> {
+        &self.0.records
+    }
+
+    /// Judges one answer and gives its settlement back. Comes back only when what it latched would survive a crash.
+    pub async fn decide(&self, bound: &Bound, attested: Attested) -> Result<Released<Answered>, Withheld> {
+        let (withheld, setting) = match self.judge(bound, attested) {
+            Ok(released) => return Ok(released),
+            Err(kept) => *kept,
+        };
+        match setting {
+            // A latch that is not durable still holds in memory; on such a disk nothing is released anyway.
+            Some(setting) => Err(withheld.latched(setting.id.clone(), setting.durable().await.is_ok())),
+            None => Err(withheld),
+        }
+    }
+
+    fn judge(
+        &self,
+        bound: &Bound,
+        attested: Attested,
+    ) -> Result<Released<Answered>, Box<(Withheld, Option<crate::latch::Setting>)>> {
+        let began = Instant::now();
+        let parts = &*self.0;
+        let route = bound.route();
+        let series = parts.registry.route(&route.name);
+        let Attested { attestation, answer, before, after, times, settlement } = attested;
+        for (stage, spent) in [
+            (Stage::Lane, times.lane),
+            (Stage::Channel, times.channel + times.intent),
+            (Stage::Lookup, times.before + times.after),
+            (Stage::Backend, times.backend),
+        ] {
+            series.stage(stage, spent);
+        }
+        let seal = judge::seal(bound, parts.epoch, &attestation, answer.body.as_slice());
+        let fetched = judge::Fetched { attestation, answer, before, after };
+        let mut judged = judge::judge(parts, bound, fetched, &times);
+        let spent = began.elapsed();
+        series.stage(Stage::Verify, spent);
+        judged.answered.about.stages_us.push((Stage::Verify.name().to_owned(), spent.as_micros() as u64));
+        let mode = bound.mode();
+        for finding in &judged.findings {
+            series.verdict(finding.check, &finding.verdict, mode);
+        }
+        let document = judged.document;
+        if seal == Err("fence") {
+            parts.registry.counter(name::FENCE_REJECTIONS, &[("place", "gate")]).increment(1);
+        }
+        let tenant = parts.registry.tenant(bound.facts().municipality);
+        let must_be_checked = route.operation.speaks_of_resident();
+        let marks = judged.marks;
+        let verified = verify::verify(
+            judged.answered,
+            verify::Judgement { seal, findings: &judged.findings, must_be_checked, mode },
+            verify::Series { tenant, document },
+            judged.claim,
+        );
+        match verified {
+            Ok(released) => {
+                if released.is_verified() {
+                    // Known before the lanes are free: whoever comes next may not show anything older.
+                    marks.iter().for_each(|mark| parts.records.memory().watermarks.set(mark));
+                    settlement.passed();
+                } else {
+                    let reason = withheld::reason(seal, &judged.findings);
+                    self.suspect(bound, released.value(), &judged.findings, reason, document);
+                    settlement.surprised(reason);
+                }
+                Ok(released)
+            }
+            Err(answered) => {
+                let reason = withheld::reason(seal, &judged.findings);
+                settlement.surprised(reason);
+                let (evidence, setting) = self.suspect(bound, &answered, &judged.findings, reason, document);
+                Err(Box::new((Withheld::new(reason, Some(evidence)), setting)))
+            }
+        }
+    }
+
+    /// Keeps evidence of an answer that did not pass, and latches where it must.
+    fn suspect(
+        &self,
+        bound: &Bound,
+        answered: &Answered,
+        findings: &[sekisho_issuance::verdict::Finding],
+        reason: &'static str,
+        document: DocumentKind,
+    ) -> (crate::latch::EvidenceId, Option<crate::latch::Setting>) {
+        let parts = &*self.0;
+        let record = crate::record::Withheld { about: answered.about.clone(), reason: reason.to_owned() };
+        let bytes = Record::Withheld(record).to_bytes().unwrap_or_default();
+        let evidence = crate::latch::EvidenceId::of(&bytes);
+        if parts.records.append_lazy_bytes(&bytes).is_err() {
+            tracing::error!(request = %bound.context().id(), "the evidence of a withheld answer could not be recorded");
+        }
+        // A refusal suspends what was asked for.
+        let kind = if document == DocumentKind::Refusal { judge::document_kind(bound.route()) } else { document };
+        let failure = Failure {
+            request: bound.context().id(),
+            evidence: evidence.clone(),
+            municipality: bound.facts().municipality,
+            kind,
+            mode: bound.mode(),
+            people: answered.people,
+            kiosk: bound.facts().kiosk.clone(),
+            at: parts.clock.now(),
+        };
+        let setting = parts.latches.judge(crate::latch::consequence(findings), &failure);
+        (evidence, setting)
+    }
+
+    /// Makes the release durable, looks again, and hands the answer to the response writer. `waits` says whether the kiosk still does.
+    pub async fn commit(
+        &self,
+        bound: &Bound,
+        released: Released<Answered>,
+        waits: impl Fn() -> bool,
+    ) -> Result<Outgoing, Withheld> {
+        let began = Instant::now();
+        let parts = &*self.0;
+        let route = bound.route();
+        let answered = released.value();
+        let (outcome, reason) = match (&answered.what, route.operation) {
+            (What::Refusal { .. }, _) => (Outcome::Refused, "refused"),
+            (_, Operation::Issue) => {
+                (Outcome::Released, if released.is_verified() { "verified" } else { "unverified" })
+            }
+            (_, Operation::Open | Operation::Close | Operation::Pass) => (Outcome::Answered, "passed"),
+            _ => (Outcome::Answered, if released.is_verified() { "verified" } else { "unverified" }),
+        };
+        let recorded = route.operation.speaks_of_resident();
+        if recorded {
+            let intent = Intent {
+                about: answered.about.clone(),
+                verified: released.is_verified(),
+                unique: released.digests().map(Into::into),
+                watermarks: answered.watermarks.clone(),
+            };
+            if let Err(NotDurable) = parts.records.append(&Record::ReleaseIntent(intent)).await {
+                return Err(Withheld::new("not_durable", None));
+            }
+        }
+        if let Err(why) = self.look_again(bound, answered, waits) {
+            if recorded {
+                self.destroyed(bound, why.reason());
+            }
+            return Err(why);
+        }
+        let finish = recorded.then(|| response::Finish {
+            records: parts.records.clone(),
+            request: bound.context().id(),
+            clock: parts.clock.clone(),
+        });
+        let response = response::write(bound, released, finish);
+        parts.registry.route(&route.name).stage(Stage::Release, began.elapsed());
+        Ok(Outgoing { response, outcome, reason })
+    }
+
+    /// After the intent is durable and before the first byte: whatever was said meanwhile holds.
+    fn look_again(&self, bound: &Bound, answered: &Answered, waits: impl Fn() -> bool) -> Result<(), Withheld> {
+        let parts = &*self.0;
+        let (facts, kind) = (bound.facts(), judge::document_kind(bound.route()));
+        if parts.latches.on_kind(facts.municipality, kind).is_some()
+            || parts.latches.on_kiosk(facts.kiosk.as_ref() as Option<&KioskId>).is_some()
+        {
+            return Err(Withheld::new("suspended", None));
+        }
+        if !parts.switch.is_on(bound) {
+            return Err(Withheld::new("switched_off", None));
+        }
+        let seen: &[(LaneId, Option<String>)] = &answered.seen_marks;
+        if !parts.records.memory().watermarks.unchanged(seen) {
+            parts.registry.counter(name::FENCE_REJECTIONS, &[("place", "commit")]).increment(1);
+            return Err(Withheld::new("superseded", None));
+        }
+        if Instant::now() >= bound.context().deadline() {
+            return Err(Withheld::under(Code::Expired, "late"));
+        }
+        if !waits() {
+            return Err(Withheld::under(Code::Expired, "hung_up"));
+        }
+        Ok(())
+    }
+
+    fn destroyed(&self, bound: &Bound, reason: &str) {
+        let fate = Fate::Destroyed { reason: reason.to_owned() };
+        let result = Record::result(bound.context().id(), self.0.clock.now(), fate);
+        if self.0.records.append_lazy(&result).is_err() {
+            tracing::error!(request = %bound.context().id(), "the result of a release could not be recorded");
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

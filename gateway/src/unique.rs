@@ -109,22 +109,13 @@ impl Unique {
         let mut memory = self.memory();
         let today = day_of(now);
         memory.forget_before(today);
-        let known = memory.days.iter().find_map(|(day, of_day)| of_day.get(&digests.content).map(|c| (*day, *c)));
-        let seen = match known {
-            Some((_, content)) if content.people != digests.people => return Err(Seen::OtherPeople),
-            Some((_, content)) if content.session != digests.session => Some(Seen::SamePeople),
-            _ => None,
-        };
+        let known = memory.known(digests.content);
+        let seen = memory.seen(&digests)?;
         if strict && let Some(seen) = seen {
             return Err(seen);
         }
-        if let Some(number) = digests.number {
-            if memory.numbers.contains(&number) || memory.claimed_numbers.contains(&number) {
-                return Err(Seen::Number);
-            }
-            if memory.numbers.len() + memory.claimed_numbers.len() >= self.max_numbers {
-                return Err(Seen::Full);
-            }
+        if digests.number.is_some() && memory.numbers.len() + memory.claimed_numbers.len() >= self.max_numbers {
+            return Err(Seen::Full);
         }
         if known.is_none() && memory.contents >= self.max_contents {
             return Err(Seen::Full);
@@ -135,6 +126,11 @@ impl Unique {
             memory.claimed_numbers.insert(number);
         }
         Ok((Claim { unique: self.clone(), day, digests, kept: false }, seen))
+    }
+
+    /// Looks without claiming: for an answer that is withheld for other reasons.
+    pub fn peek(&self, digests: &Digests) -> Option<Seen> {
+        self.memory().seen(digests).unwrap_or_else(Some)
     }
 
     /// Remembers what a record says may have left.
@@ -194,6 +190,25 @@ impl std::fmt::Debug for Unique {
 }
 
 impl Memory {
+    fn known(&self, content: u128) -> Option<(Date, Content)> {
+        self.days.iter().find_map(|(day, of_day)| of_day.get(&content).map(|c| (*day, *c)))
+    }
+
+    /// `Err` where it must not pass, `Ok(Some)` where it is to be counted.
+    fn seen(&self, digests: &Digests) -> Result<Option<Seen>, Seen> {
+        let seen = match self.known(digests.content) {
+            Some((_, content)) if content.people != digests.people => return Err(Seen::OtherPeople),
+            Some((_, content)) if content.session != digests.session => Some(Seen::SamePeople),
+            _ => None,
+        };
+        match digests.number {
+            Some(number) if self.numbers.contains(&number) || self.claimed_numbers.contains(&number) => {
+                Err(Seen::Number)
+            }
+            _ => Ok(seen),
+        }
+    }
+
     fn hold(&mut self, day: Date, digests: Digests) {
         let contents = &mut self.contents;
         let entry = self.days.entry(day).or_default().entry(digests.content).or_insert_with(|| {

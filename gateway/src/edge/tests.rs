@@ -12,6 +12,7 @@ pub(crate) fn edge() -> Arc<Edge> {
     let registry = Arc::new(Registry::isolated());
     let clock = Clock::system();
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
-    let parts = Parts { clock, registry, latches, gate: Gate::default() };
+    let gate = Gate::open(&state, registry.clone(), latches.clone(), clock.clone()).unwrap();
+    let parts = Parts { clock, registry, latches, gate };
     Edge::start(crate::config::parse(CONFIG).unwrap_or_else(|m| panic!("{m:#?}")), &state, parts).unwrap()
 }

@@ -47,7 +47,7 @@ impl Record {
 
 /// What a record about an answer says of its request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Outgoing {
+pub struct About {
     /// The request.
     pub request: String,
     /// When this was written.
@@ -88,6 +88,9 @@ pub struct Outgoing {
     pub body: String,
     /// What each check said.
     pub findings: Vec<Said>,
+    /// Microseconds per stage until the verdict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages_us: Vec<(String, u64)>,
 }
 
 /// What one check said: where and how, never what.
@@ -157,7 +160,7 @@ impl From<&Finding> for Said {
 pub struct Intent {
     /// Of which request.
     #[serde(flatten)]
-    pub about: Outgoing,
+    pub about: About,
     /// `false` where `observe` lets through what did not match.
     pub verified: bool,
     /// What `unique` will remember of it.
@@ -241,7 +244,7 @@ pub enum Fate {
 pub struct Withheld {
     /// Of which request.
     #[serde(flatten)]
-    pub about: Outgoing,
+    pub about: About,
     /// The first check, or the seal, that said no.
     pub reason: String,
 }

@@ -18,8 +18,8 @@ fn digests(content: u128, people: u64) -> Digests {
     Digests { content, people, session: people, number: Some(content + 1000) }
 }
 
-fn about(request: u128) -> Outgoing {
-    Outgoing {
+fn about(request: u128) -> About {
+    About {
         request: RequestId::from_u128(request).to_string(),
         at: now(),
         arrived_at: now(),
@@ -38,6 +38,7 @@ fn about(request: u128) -> Outgoing {
         bytes: 10,
         body: "00".to_owned(),
         findings: Vec::new(),
+        stages_us: Vec::new(),
     }
 }
 

@@ -1,0 +1,329 @@
+//! Collects the evidence of one answer and asks the route's checks and the gate's memory about it. Decides nothing.
+
+use http::HeaderMap;
+use sekisho_issuance::answer::{self, AnswerView};
+use sekisho_issuance::certificate::DocumentBytes;
+use sekisho_issuance::checks::{Content, Evidence, LookupReply};
+use sekisho_issuance::fence::Epoch;
+use sekisho_issuance::request::{Facts, Operation};
+use sekisho_issuance::shard::LaneId;
+use sekisho_issuance::verdict::{CheckName, FieldEvidence, Finding, Verdict};
+use sekisho_worker::assignment::{Answer, Attestation};
+use sekisho_worker::owner::StageTimes;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+use super::GateParts;
+use crate::bound::Bound;
+use crate::record::About;
+use crate::registry::{DocumentKind, name};
+use crate::route::{Authority, Lookup, Mode, Refusal, Route};
+use crate::unique::{Claim, Digests, Seen};
+use crate::watermark::Watermark;
+
+/// An answer with all that its release needs.
+pub struct Answered {
+    /// The answer.
+    pub what: What,
+    /// What records say about it.
+    pub(super) about: About,
+    /// Pseudonym of the people it is for.
+    pub(super) people: u64,
+    /// Marks as they stood when it was judged.
+    pub(super) seen_marks: Vec<(LaneId, Option<String>)>,
+    /// Marks that it sets.
+    pub(super) watermarks: Vec<Watermark>,
+}
+
+/// What may leave.
+pub enum What {
+    /// The backend's own bytes.
+    Verbatim {
+        /// Status.
+        status: u16,
+        /// All headers of the backend; the response writer picks.
+        headers: HeaderMap,
+        /// The bytes that were verified.
+        body: DocumentBytes,
+    },
+    /// A declared no, to be said in our words.
+    Refusal {
+        /// Its code.
+        code: Arc<str>,
+        /// The status it came under.
+        status: u16,
+    },
+}
+
+/// What came back.
+pub(super) struct Fetched {
+    pub(super) attestation: Attestation,
+    pub(super) answer: Answer,
+    pub(super) before: Option<Answer>,
+    pub(super) after: Option<Answer>,
+}
+
+/// What there is to decide about.
+pub(super) struct Judged {
+    pub(super) answered: Answered,
+    pub(super) document: DocumentKind,
+    pub(super) findings: Vec<Finding>,
+    pub(super) claim: Option<Claim>,
+    pub(super) marks: Vec<Watermark>,
+}
+
+/// What a route's answers are counted and suspended as.
+pub(super) fn document_kind(route: &Route) -> DocumentKind {
+    route.kind.map_or(DocumentKind::Answer, DocumentKind::Certificate)
+}
+
+/// Binding, fence and digest must come back as they were sent out; compared in constant time.
+pub(super) fn seal(bound: &Bound, epoch: Epoch, attestation: &Attestation, body: &[u8]) -> Result<(), &'static str> {
+    if !bound.binding().matches(&attestation.binding) {
+        return Err("binding");
+    }
+    if attestation.epoch != epoch || attestation.fence.0 == 0 && bound.route().operation.speaks_of_resident() {
+        return Err("fence");
+    }
+    let digest = blake3::hash(body);
+    if bool::from(digest.as_bytes().ct_eq(&attestation.digest)) { Ok(()) } else { Err("digest") }
+}
+
+/// Asks every check of the route, then the memory.
+pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &StageTimes) -> Judged {
+    let Fetched { attestation, answer, before, after } = fetched;
+    let (route, facts) = (bound.route(), bound.facts());
+    let headers: Vec<(String, Vec<u8>)> =
+        answer.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
+    let view = AnswerView {
+        status: answer.status,
+        headers: &headers,
+        body: answer.body.as_slice(),
+        framing_surprise: answer.framing_surprise,
+    };
+    let before = before.as_ref().and_then(|b| reply(lookup_before(route, facts)?, b));
+    let after = after.as_ref().and_then(|a| reply(route.lookup.as_ref()?, a));
+    let seen_marks = marks_of(parts, facts);
+    let evidence = Evidence {
+        facts,
+        request: bound.context().id(),
+        nonce: bound.nonce(),
+        answer: view,
+        sent_at: answer.sent_at,
+        received_at: answer.received_at,
+        before: before.as_ref(),
+        after: after.as_ref(),
+        watermark: seen_marks.first().and_then(|(_, version)| version.as_deref()),
+        municipality_name: bound.tenant().map(|tenant| &*tenant.name),
+        clock_synchronized: parts.clock_synchronized,
+    };
+    let people = people(parts, facts);
+    let mut about = about(parts, bound, &attestation, &answer, times);
+    let refusal = route.refusals.as_ref().and_then(|r| r.recognise(&view)).filter(|_| answer::json(view.body).is_ok());
+    if let Some(refusal) = refusal {
+        let findings = refusal_findings(route, facts, &evidence, &refusal);
+        about.kind = DocumentKind::Refusal.name().to_owned();
+        about.findings = findings.iter().map(Into::into).collect();
+        let what = What::Refusal { code: refusal.code, status: refusal.status };
+        let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new() };
+        return Judged { answered, document: DocumentKind::Refusal, findings, claim: None, marks: Vec::new() };
+    }
+    let found = route.checks.run(&evidence);
+    let mut findings = found.findings;
+    if route.operation == Operation::Pass {
+        findings.push(pass_shape(route, &view));
+    }
+    let digests = digests(parts, bound, &found.content_digest, found.issue_number.as_deref(), people);
+    let claim = digests.and_then(|digests| remember(parts, bound, digests, &mut findings));
+    about.findings = findings.iter().map(Into::into).collect();
+    let marks = acknowledged(parts, bound, &view, after.as_ref());
+    let what = What::Verbatim { status: answer.status, headers: answer.headers, body: answer.body };
+    let answered = Answered { what, about, people, seen_marks, watermarks: marks.clone() };
+    Judged { answered, document: document_kind(route), findings, claim, marks }
+}
+
+/// The lookup that was asked inside the lanes before the call.
+fn lookup_before<'a>(route: &'a Route, facts: &Facts) -> Option<&'a Arc<Lookup>> {
+    let household = route.household.as_ref().filter(|household| {
+        let asked = |(item, value): &(Arc<str>, Arc<str>)| {
+            facts.selection.get(item.as_ref()).is_some_and(|chosen| **chosen == **value)
+        };
+        household.when.as_ref().is_none_or(asked)
+    });
+    household.map(|household| &household.lookup).or(route.lookup.as_ref())
+}
+
+/// A reply that was not asked for properly, or cannot be read, is no reply: what depends on it is Unverifiable.
+fn reply(lookup: &Lookup, answer: &Answer) -> Option<LookupReply> {
+    let usable = answer.status == 200 && !answer.framing_surprise;
+    usable.then(|| lookup.fields.parse(answer.body.as_slice()).ok()).flatten()
+}
+
+/// A no must be an answer to this request and, where it names somebody, name who was asked about. Its text is never looked at.
+fn refusal_findings(route: &Route, facts: &Facts, evidence: &Evidence<'_>, refusal: &Refusal) -> Vec<Finding> {
+    let echo = route.checks.judge(evidence, Content::Opaque).findings.into_iter().find(|f| f.check == CheckName::Echo);
+    let shape = Finding { check: CheckName::Shape, verdict: Verdict::Match, independent: true };
+    let mut findings = vec![shape];
+    findings.extend(echo);
+    if let Some(named) = &refusal.resident {
+        let known = facts.applicant.iter().chain(&facts.residents).any(|r| r.expose() == named);
+        let expected = facts.applicant.as_ref().map_or(0, |r| r.expose().chars().count());
+        let verdict = if known { Verdict::Match } else { mismatch("resident", expected, named.chars().count()) };
+        let independent = !matches!(route.authority, Authority::None);
+        findings.push(Finding { check: CheckName::Identity, verdict, independent });
+    }
+    findings
+}
+
+/// `pass` speaks of nobody: only declared media types, and never anything that is a certificate.
+fn pass_shape(route: &Route, view: &AnswerView<'_>) -> Finding {
+    let media_type = view.header("content-type").and_then(|t| t.split(';').next()).map(str::trim).unwrap_or("");
+    let declared = route.pass_media_types.iter().any(|t| t.eq_ignore_ascii_case(media_type));
+    let certificate = view.body.windows(5).take(1024).any(|w| w == b"%PDF-");
+    let good = declared && !certificate && view.status == 200 && !view.framing_surprise;
+    let verdict = if good { Verdict::Match } else { mismatch("media_type", 0, media_type.len()) };
+    Finding { check: CheckName::Shape, verdict, independent: true }
+}
+
+fn mismatch(field: &str, expected_chars: usize, found_chars: usize) -> Verdict {
+    let field =
+        FieldEvidence { field: field.to_owned(), page: None, expected_chars, found_chars, differs_in: String::new() };
+    Verdict::Mismatch { field }
+}
+
+/// The residents' lanes with their marks, the applicant's first.
+fn marks_of(parts: &GateParts, facts: &Facts) -> Vec<(LaneId, Option<String>)> {
+    let Some(municipality) = facts.municipality else { return Vec::new() };
+    let applicant_first =
+        facts.applicant.iter().chain(facts.residents.iter().filter(|r| Some(*r) != facts.applicant.as_ref()));
+    let lanes = applicant_first.map(|resident| LaneId::of(&parts.keys.lane, municipality, resident));
+    lanes.map(|lane| (lane, parts.records.memory().watermarks.get(lane))).collect()
+}
+
+/// The version that an amend was acknowledged with: the probe's, else the answer's own `/version`.
+fn acknowledged(
+    parts: &GateParts,
+    bound: &Bound,
+    view: &AnswerView<'_>,
+    after: Option<&LookupReply>,
+) -> Vec<Watermark> {
+    if bound.route().operation != Operation::Amend {
+        return Vec::new();
+    }
+    let own = || answer::json(view.body).ok()?.pointer("/version").and_then(answer::plain_text).map(|v| v.into_owned());
+    let version = after.and_then(|reply| reply.version.clone()).or_else(own);
+    let facts = bound.facts();
+    let lane = facts.municipality.zip(facts.applicant.as_ref().or(facts.residents.first()));
+    let mark = lane.zip(version).and_then(|((municipality, resident), version)| {
+        Watermark::new(LaneId::of(&parts.keys.lane, municipality, resident), &version, parts.clock.now())
+    });
+    mark.into_iter().collect()
+}
+
+fn people(parts: &GateParts, facts: &Facts) -> u64 {
+    let named: Vec<&[u8]> = facts.residents.iter().chain(&facts.applicant).map(|r| r.expose().as_bytes()).collect();
+    let mut sorted = named;
+    sorted.sort_unstable();
+    sorted.dedup();
+    parts.keys.record.digest("people", &sorted) as u64
+}
+
+/// What `unique` and `issue_number` are to remember; `None` where the route asks for neither.
+fn digests(parts: &GateParts, bound: &Bound, content: &[u8; 32], number: Option<&str>, people: u64) -> Option<Digests> {
+    let facts = bound.facts();
+    let unique = bound.route().checks.unique().is_some();
+    if !unique && number.is_none() {
+        return None;
+    }
+    let city = facts.municipality.map(String::from).unwrap_or_default();
+    let key = &parts.keys.record;
+    let request = bound.context().id().as_u128().to_be_bytes();
+    // Without `unique` no content is ever seen again.
+    let content = if unique { &content[..] } else { &request[..] };
+    let session = facts.session.as_ref().map_or("", |s| s.expose());
+    let kiosk = facts.kiosk.as_ref().map_or("", |k| k.as_str());
+    Some(Digests {
+        content: key.digest("content", &[city.as_bytes(), content]),
+        people,
+        session: key.digest("session", &[kiosk.as_bytes(), session.as_bytes()]) as u64,
+        number: number.map(|n| key.digest("number", &[city.as_bytes(), n.as_bytes()])),
+    })
+}
+
+/// Claims content and number where everything else matched (or will leave all the same, in `observe`); otherwise only looks.
+fn remember(parts: &GateParts, bound: &Bound, digests: Digests, findings: &mut Vec<Finding>) -> Option<Claim> {
+    let unique = &parts.records.memory().unique;
+    let policy = bound.route().checks.unique();
+    let strict = policy.is_some_and(|p| p.strict);
+    let matched = findings.iter().all(|f| f.verdict == Verdict::Match);
+    let (claim, seen) = if matched || bound.mode() == Mode::Observe {
+        match unique.claim(digests, strict, parts.clock.now()) {
+            Ok((claim, seen)) => (Some(claim), seen),
+            Err(seen) => (None, Some(seen)),
+        }
+    } else {
+        (None, unique.peek(&digests))
+    };
+    let hit = |memory, residents| {
+        parts.registry.counter(name::UNIQUE_HITS, &[("memory", memory), ("residents", residents)]).increment(1);
+    };
+    let mut say = |check, verdict| {
+        findings.retain(|f| f.check != check || f.verdict != Verdict::Match);
+        findings.push(Finding { check, verdict, independent: true });
+    };
+    if policy.is_some() {
+        say(CheckName::Unique, Verdict::Match);
+    }
+    match seen {
+        None => {}
+        Some(Seen::OtherPeople) => {
+            hit("content", "other");
+            say(CheckName::Unique, mismatch("content", 0, 0));
+        }
+        Some(Seen::SamePeople) => {
+            hit("content", "same");
+            if strict {
+                say(CheckName::Unique, Verdict::Unverifiable { reason: "seen_in_another_session" });
+            }
+        }
+        Some(Seen::Number) => {
+            hit("issue_number", "other");
+            say(CheckName::IssueNumber, mismatch("issue_number", 0, 0));
+        }
+        Some(Seen::Full) => say(CheckName::Unique, Verdict::Unverifiable { reason: "memory_full" }),
+    }
+    claim
+}
+
+fn about(parts: &GateParts, bound: &Bound, attestation: &Attestation, answer: &Answer, times: &StageTimes) -> About {
+    let (route, facts, context) = (bound.route(), bound.facts(), bound.context());
+    let pseudonym = &parts.keys.pseudonym;
+    let stages = [
+        ("lane", times.lane),
+        ("channel", times.channel),
+        ("intent", times.intent),
+        ("lookup", times.before + times.after),
+        ("backend", times.backend),
+    ];
+    About {
+        request: context.id().to_string(),
+        at: parts.clock.now(),
+        arrived_at: context.arrived_at(),
+        sent_at: answer.sent_at,
+        received_at: answer.received_at,
+        route: route.name.to_string(),
+        operation: route.operation.name().to_owned(),
+        municipality: facts.municipality.map(String::from),
+        kind: document_kind(route).name().to_owned(),
+        mode: bound.mode().name().to_owned(),
+        kiosk: facts.kiosk.as_ref().map(|k| k.as_str().to_owned()),
+        session: facts.session.as_ref().map(|s| pseudonym.of("session", s.expose())),
+        people: facts.residents.iter().map(|r| pseudonym.of("resident", r.expose())).collect(),
+        fence: Some(attestation.fence.0),
+        epoch: attestation.epoch.0,
+        bytes: answer.body.as_slice().len() as u64,
+        body: format!("{:032x}", parts.keys.record.digest("body", &[&attestation.digest])),
+        findings: Vec::new(),
+        stages_us: stages.map(|(stage, spent)| (stage.to_owned(), spent.as_micros() as u64)).into(),
+    }
+}

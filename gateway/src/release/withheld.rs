@@ -1,0 +1,69 @@
+//! Why an answer stays in, and what the kiosk hears of it: a code, never a byte of the answer.
+
+use sekisho_issuance::request::Operation;
+use sekisho_issuance::verdict::{Finding, Verdict};
+
+use crate::bound::Bound;
+use crate::latch::{EvidenceId, LatchId};
+use crate::problem::{Code, Problem};
+
+/// An answer that was kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    code: Code,
+    reason: &'static str,
+    evidence: Option<EvidenceId>,
+    latch: Option<LatchId>,
+}
+
+impl Withheld {
+    pub(super) fn new(reason: &'static str, evidence: Option<EvidenceId>) -> Self {
+        Self { code: Code::Withheld, reason, evidence, latch: None }
+    }
+
+    pub(super) fn under(code: Code, reason: &'static str) -> Self {
+        Self { code, reason, evidence: None, latch: None }
+    }
+
+    pub(super) fn latched(mut self, latch: LatchId, durable: bool) -> Self {
+        if !durable {
+            tracing::error!(%latch, "a latch could not be made durable; it holds until this process ends");
+        }
+        self.latch = Some(latch);
+        self
+    }
+
+    /// A stable word.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// What was kept of it.
+    pub fn evidence(&self) -> Option<&EvidenceId> {
+        self.evidence.as_ref()
+    }
+
+    /// The latch that it set.
+    pub fn latch(&self) -> Option<&LatchId> {
+        self.latch.as_ref()
+    }
+
+    /// What the kiosk hears. A change whose acknowledgement is withheld may have been made: that is said, with its key.
+    pub fn problem(&self, bound: &Bound) -> Problem {
+        if bound.route().operation != Operation::Amend {
+            return Problem::because(self.code, self.reason);
+        }
+        let problem = Problem::because(Code::Indeterminate, "withheld");
+        let key = bound.facts().idempotency_key.as_ref();
+        key.map_or(problem.clone(), |key| problem.with_key(key.expose()))
+    }
+}
+
+/// The word for it: the seal, else the check that confirms most, else the first that did not match.
+pub(super) fn reason(seal: Result<(), &'static str>, findings: &[Finding]) -> &'static str {
+    if let Err(broken) = seal {
+        return broken;
+    }
+    let failed = || findings.iter().filter(|f| f.verdict != Verdict::Match);
+    failed().find(|f| f.is_confirmed()).or_else(|| failed().next()).map_or("unchecked", |f| f.check.name())
+}
