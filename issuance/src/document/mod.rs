@@ -2,7 +2,46 @@
 //!
 //! Whatever a printer might show differently makes the whole document [`Unreadable`]; nothing is repaired or guessed.
 
+mod budget;
+mod canvas;
+mod cid_font;
+mod cmap;
+mod colour;
+mod content;
+mod decrypt;
 mod digest;
+mod encoding;
+mod file;
+mod filter;
+mod font;
+mod geometry;
+mod inline_image;
+mod interpreter;
+mod layout;
+mod lex;
+mod objects;
+mod path;
+mod predefined;
+mod state;
+mod structure;
+mod text;
+mod truetype;
+mod value;
+mod words;
+mod xref;
+
+use std::collections::HashMap;
+
+use budget::Budget;
+use canvas::{Canvas, Clip};
+use decrypt::Cipher;
+use file::File;
+use geometry::Paper;
+use interpreter::Interpreter;
+use objects::{ObjectStreams, Objects};
+use state::State;
+use structure::PageNode;
+use value::Value;
 
 /// Bounds of one reading. Exceeding any is [`Unreadable`], never a crash or a hang.
 #[derive(Debug, Clone, Copy)]
@@ -130,8 +169,56 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Document, Unreadable> {
     if bytes.len() > limits.max_file_bytes {
         return Err(Unreadable("too_large"));
     }
-    Err(Unreadable("no_text"))
+    let budget = Budget::new(limits);
+    let file = File::examine(bytes, limits, &budget)?;
+    let cipher = Cipher::open(&file)?;
+    let streams = ObjectStreams::decode(&file, cipher.as_ref(), &budget)?;
+    let objects = Objects::assemble(file, &streams, cipher.as_ref(), &budget)?;
+    let layers = structure::examine(&objects)?;
+    let nodes = structure::pages(&objects, limits)?;
+    if nodes.is_empty() {
+        return Err(Unreadable("no_text"));
+    }
+    let mut interpreter = Interpreter { objects: &objects, budget: &budget, layers: &layers, fonts: HashMap::new() };
+    let pages = nodes.iter().map(|node| read_page(&mut interpreter, node)).collect::<Result<_, _>>()?;
+    Ok(Document::from_pages(pages))
+}
+
+fn read_page<'o, 'a>(interpreter: &mut Interpreter<'o, 'a>, node: &PageNode<'o, 'a>) -> Result<Page, Unreadable> {
+    let objects = interpreter.objects;
+    let unit = objects.number(node.dict, b"UserUnit")?.unwrap_or(1.0);
+    let paper = Paper::of(node, unit)?;
+    let mut canvas = Canvas::new(paper.area, interpreter.budget);
+    let state = State::initial(paper.matrix, Clip::Inside(paper.area));
+    let content = content_of(objects, node, interpreter.budget)?;
+    interpreter.run(&content, node.resources, state, &mut canvas, interpreter.budget.depth)?;
+    let lines = layout::lines(&canvas.glyphs, interpreter.budget)?;
+    if lines.is_empty() {
+        return Err(Unreadable("no_text"));
+    }
+    let (width_mm, height_mm) = (paper.area.x1 as f32, paper.area.y1 as f32);
+    Ok(Page { width_mm, height_mm, lines, pictures: canvas.pictures })
+}
+
+/// The content streams of a page as one; no token reaches across two of them.
+fn content_of(objects: &Objects<'_>, node: &PageNode<'_, '_>, budget: &Budget) -> Result<Vec<u8>, Unreadable> {
+    let contents = node.dict.raw(b"Contents");
+    let single = std::slice::from_ref(contents);
+    let parts = match objects.resolve(contents)? {
+        Value::Null => return Err(Unreadable("no_text")),
+        Value::Array(parts) => parts.as_slice(),
+        _ => single,
+    };
+    let mut content = Vec::new();
+    for part in parts {
+        let stream = objects.stream(part).ok_or(Unreadable("malformed"))?;
+        content.extend_from_slice(&objects.decode(stream, budget)?);
+        content.push(b'\n');
+    }
+    Ok(content)
 }
 
 /// Parses what is shared by all documents (predefined character maps), so that the first document is not slow.
-pub fn warm() {}
+pub fn warm() {
+    predefined::warm();
+}
