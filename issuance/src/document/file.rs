@@ -154,8 +154,8 @@ fn tile<'a>(
             objects.push(TopLevel { number, offset, value, stream });
         }
     }
-    // A linearized file ends twice: after its first-page section and at its end.
-    if ends == sections.len() { Ok(objects) } else { Err(Unreadable("revised")) }
+    // A linearized file may end twice: after its first-page section and at its end.
+    if (1..=sections.len()).contains(&ends) { Ok(objects) } else { Err(Unreadable("revised")) }
 }
 
 /// An object that is not where the cross-reference says: there are two of it, or the cross-reference is wrong.
