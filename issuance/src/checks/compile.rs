@@ -269,7 +269,7 @@ impl Compiler<'_> {
                 self.wrong("as_of.watermark", message, "give identity.with a lookup that has a `version` field");
             }
         }
-        Some(AsOf { place: place? })
+        Some(AsOf { place: place?, watermark: spec.watermark })
     }
 
     fn version(&mut self) -> Option<String> {

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::Evidence;
 use super::identity::answers_for;
 use super::printed::{Value, moment};
+use super::spec::Watermark;
 use crate::normalize;
 use crate::verdict::Verdict;
 
@@ -24,11 +25,15 @@ pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
 }
 
 /// What the answer says of its age reaches every mark that is known. Two orders are understood: whole numbers and times.
-pub(super) fn as_of(evidence: &Evidence<'_>, found: &[Value]) -> Verdict {
+pub(super) fn as_of(evidence: &Evidence<'_>, watermark: Watermark, found: &[Value]) -> Verdict {
     if found.is_empty() {
         return Verdict::Unverifiable { reason: "as_of_missing" };
     }
-    let looked_up = evidence.before.and_then(|reply| reply.version.as_deref());
+    // A feed counts in its own way; amends and lookups count the record's versions.
+    let looked_up = evidence.before.filter(|_| watermark != Watermark::Feed).and_then(|reply| reply.version.as_deref());
+    if watermark == Watermark::Lookup && looked_up.is_none() {
+        return Verdict::Unverifiable { reason: "lookup_without_version" };
+    }
     for (page, printed) in found {
         if order(printed, printed).is_none() {
             return Verdict::Unverifiable { reason: "as_of_not_understood" };

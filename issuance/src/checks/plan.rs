@@ -14,7 +14,7 @@ use super::paper::{Sheet, prepare};
 use super::place::Place;
 use super::printed::{self, KindRule, Wanted, values};
 use super::shape::{Shape, blank};
-use super::spec::{Echoed, Printed};
+use super::spec::{Echoed, Printed, Watermark};
 use super::{Content, Evidence, Findings, UniquePolicy};
 use crate::answer::{Extract, json};
 use crate::document::Limits;
@@ -59,6 +59,7 @@ pub(super) struct Echo {
 /// The compiled `as_of`.
 pub(super) struct AsOf {
     pub(super) place: Place,
+    pub(super) watermark: Watermark,
 }
 
 /// One compiled item of `selection`.
@@ -281,7 +282,7 @@ impl CheckPlan {
             }
         }
         if let Some(as_of) = &self.as_of {
-            say(CheckName::AsOf, on_paper(&|| currency::as_of(evidence, &found(&as_of.place))), true);
+            say(CheckName::AsOf, on_paper(&|| currency::as_of(evidence, as_of.watermark, &found(&as_of.place))), true);
         }
         if self.version.is_some() {
             say(CheckName::Version, currency::version(evidence), true);

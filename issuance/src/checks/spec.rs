@@ -265,16 +265,16 @@ placed!(
     }
 );
 
-/// Which mark `as_of` must reach; every known one is compared, this says which must exist for `check`.
+/// What `as_of` counts. The gateway's own mark is compared wherever one is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Watermark {
-    /// The version of the last amend that went through the gateway.
+    /// Versions of the record: the last amend that went through the gateway, and the lookup's version if it has one.
     #[default]
     Amend,
-    /// The mark of a record feed.
+    /// Marks of a record feed; the lookup's version is counted otherwise and not compared.
     Feed,
-    /// The version that the lookup before the call named.
+    /// Versions of the record, and the lookup must name one.
     Lookup,
 }
 
