@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod bound;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dispatch;
@@ -17,6 +18,7 @@ pub mod problem;
 pub mod record;
 pub mod registry;
 pub mod release;
+pub mod reload;
 pub mod response;
 pub mod route;
 pub mod server;

@@ -1,0 +1,67 @@
+//! The command line. Everything an operator does has a command; this file only says which, the work is below.
+
+mod check;
+mod run;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Everything went well.
+pub const OK: u8 = 0;
+/// The command did its work and the answer is no: it could not start, a check failed, something was not found.
+pub const FAILED: u8 = 1;
+/// The command line or the configuration has mistakes.
+pub const MISTAKES: u8 = 2;
+
+/// Sekisho: no certificate leaves a legacy backend until it is proven to answer this very request.
+#[derive(Debug, Parser)]
+#[command(name = "sekisho-gateway", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve kiosks.
+    Run(ConfigArg),
+    /// Explain every mistake in a configuration, and what it leaves open.
+    Check(ConfigArg),
+}
+
+/// A configuration file, as `--config F` or plainly as `F`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ConfigArg {
+    /// The configuration file.
+    #[arg(long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The configuration file.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    fn path(self) -> PathBuf {
+        self.config.or(self.file).unwrap_or_default()
+    }
+}
+
+/// Runs the command that `args` say, the program's name first.
+pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { MISTAKES } else { OK });
+        }
+    };
+    let code = match cli.command {
+        Command::Run(config) => run::run(&config.path()),
+        Command::Check(config) => check::check(&config.path(), &mut std::io::stdout().lock()),
+    };
+    ExitCode::from(code)
+}

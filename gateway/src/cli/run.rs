@@ -1,0 +1,123 @@
+//! `run`: puts the process together, serves until a signal, and goes down in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{FAILED, MISTAKES, OK};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::edge::{Edge, Parts, SWEEP_EVERY};
+use crate::latch::Latches;
+use crate::registry::{Registry, UPKEEP_EVERY};
+use crate::release::Gate;
+use crate::reload::{NotReloaded, reload};
+use crate::server::serve;
+use crate::state_dir::{Listener, StateDir};
+
+pub(super) fn run(path: &Path) -> u8 {
+    let config = match crate::reload::read(path) {
+        Ok(config) => config,
+        Err(NotReloaded::Mistakes(mistakes)) => {
+            mistakes.iter().for_each(|mistake| eprintln!("{}:{mistake}", path.display()));
+            return MISTAKES;
+        }
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            return FAILED;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("cannot start: {error}");
+            return FAILED;
+        }
+    };
+    match runtime.block_on(serve_until_signal(config, path.to_owned())) {
+        Ok(()) => OK,
+        Err(error) => {
+            eprintln!("{error:#}");
+            FAILED
+        }
+    }
+}
+
+async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()> {
+    let state = StateDir::open(&config.listeners.state_dir)?;
+    let clock = Clock::system();
+    let registry = Registry::global();
+    let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).context("latches")?);
+    let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), gate: Gate::default() };
+    let listen = config.listeners.server.listen;
+    let edge = Edge::start(config, &state, parts)?;
+    let mut signals = Signals::new()?;
+
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    state.publish(Listener::Kiosk, address)?;
+    tracing::info!(%address, "serving kiosks");
+    let serving = tokio::spawn(serve(edge.clone(), listener));
+    let upkeep = tokio::spawn(upkeep(edge.clone()));
+
+    while let Wish::Reload = signals.next().await {
+        // The old configuration stays in force on any error, which is logged there.
+        let _ = reload(&edge, &path);
+    }
+    tracing::info!("draining");
+    edge.drain.begin();
+    let cut = serving.await.unwrap_or(0);
+    if cut > 0 {
+        tracing::warn!(connections = cut, "connections were cut: the drain took too long");
+    }
+    edge.owner.drain().await;
+    upkeep.abort();
+    latches.close();
+    state.mark_clean()?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What has to be done every few seconds, apart from any request.
+async fn upkeep(edge: Arc<Edge>) {
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut samples = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = sweep.tick() => edge.sweep(),
+            _ = samples.tick() => edge.registry.run_upkeep(),
+        }
+    }
+}
+
+enum Wish {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    reload: Signal,
+    stop: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            stop: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.reload.recv() => Wish::Reload,
+            _ = self.stop.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Takes a new configuration over, whole or not at all. A broken file changes nothing and is reported.
+
+use std::path::Path;
+
+use crate::config::{self, Config, Mistake};
+use crate::edge::Edge;
+use crate::registry::name;
+
+/// Why the old configuration stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReloaded {
+    /// The file could not be read.
+    #[error("cannot read the file: {0}")]
+    Unreadable(#[from] std::io::Error),
+    /// The file has mistakes.
+    #[error("the file has {} mistakes; the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Mistakes(Vec<Mistake>),
+    /// The file changes what only a restart can change.
+    #[error("`{0}` can only be changed by a restart")]
+    Fixed(&'static str),
+}
+
+/// Reads a configuration file.
+pub fn read(path: &Path) -> Result<Config, NotReloaded> {
+    let bytes = std::fs::read(path)?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "is not UTF-8"))?;
+    config::parse(&text).map_err(NotReloaded::Mistakes)
+}
+
+/// Puts the file at `path` in force, or says in log and metric why not.
+pub fn reload(edge: &Edge, path: &Path) -> Result<(), NotReloaded> {
+    let gauge = edge.registry.gauge(name::RELOAD_SUCCESS, &[]);
+    match read(path).and_then(|new| replaceable(&edge.config(), &new).map(|()| new)) {
+        Ok(new) => {
+            let digest = blake3::Hash::from(new.digest).to_hex();
+            edge.replace_config(new);
+            gauge.set(1.0);
+            tracing::info!(digest = %digest.get(..16).unwrap_or(""), "configuration reloaded");
+            Ok(())
+        }
+        Err(why) => {
+            gauge.set(0.0);
+            tracing::error!(%why, "configuration not reloaded; the old one stays in force");
+            if let NotReloaded::Mistakes(mistakes) = &why {
+                mistakes.iter().for_each(|mistake| tracing::error!(%mistake, "a mistake in the configuration"));
+            }
+            Err(why)
+        }
+    }
+}
+
+fn replaceable(old: &Config, new: &Config) -> Result<(), NotReloaded> {
+    let (old, new) = (&old.listeners, &new.listeners);
+    let fixed = [
+        (old.server.listen != new.server.listen, "server.listen"),
+        (old.metrics != new.metrics, "metrics.listen"),
+        (old.admin != new.admin, "admin.listen"),
+        (old.state_dir != new.state_dir, "state.dir"),
+    ];
+    match fixed.into_iter().find(|(changed, _)| *changed) {
+        Some((_, key)) => Err(NotReloaded::Fixed(key)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::tests::{CONFIG, edge};
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[tokio::test]
+    async fn a_broken_file_keeps_the_old_configuration_and_says_so() {
+        let edge = edge();
+        let before = edge.config();
+        for broken in ["", "version = 2", "\0", &CONFIG.replace("timeout   = \"3s\"", "timeout   = 3")] {
+            assert!(matches!(reload(&edge, file(broken).path()), Err(NotReloaded::Mistakes(_))), "{broken:?}");
+            assert_eq!(edge.config().digest, before.digest);
+            assert!(edge.registry.render().contains("\nsekisho_config_reload_success 0"));
+        }
+        assert!(matches!(reload(&edge, Path::new("/nonexistent/file")), Err(NotReloaded::Unreadable(_))));
+        let moved = CONFIG.replace("127.0.0.1:0", "127.0.0.1:1");
+        assert!(matches!(reload(&edge, file(&moved).path()), Err(NotReloaded::Fixed("server.listen"))));
+
+        let good = CONFIG.replace("見本市", "見本町");
+        reload(&edge, file(&good).path()).unwrap();
+        assert_ne!(edge.config().digest, before.digest);
+        assert!(edge.registry.render().contains("\nsekisho_config_reload_success 1"));
+    }
+}
