@@ -26,7 +26,7 @@ use source::Findings;
 
 pub use backends::Backend;
 pub use listeners::{Listeners, Server, SessionLimits};
-pub(crate) use routes::MUNICIPALITY_FIELD;
+pub(crate) use routes::{CARD_FIELD, MUNICIPALITY_FIELD};
 pub use source::{Mistake, Note};
 
 /// The layout of the file that this build reads.

@@ -60,6 +60,8 @@ impl<'c> Around<'c> {
     }
 }
 
+/// The field of a lookup by card in which the asked card comes back.
+pub(crate) const CARD_FIELD: &str = "card";
 /// The field of a lookup by card that says whose the card is.
 pub(crate) const MUNICIPALITY_FIELD: &str = "municipality";
 
@@ -297,6 +299,12 @@ fn authority(section: &mut Section<'_>, around: &Around<'_>, found: &mut Finding
     let Some((_, lookup)) = named(&placed, around.lookups, "lookups", found) else { return Authority::None };
     if !lookup.request.facts().any(|f| *f == FactName::Card) {
         placed.wrong(found, "names a lookup that does not ask by `{card}`", "path = \"/v2/cards/{card}\"");
+    }
+    if lookup.fields.id.is_none() || !lookup.fields.has(CARD_FIELD) {
+        let advice = "id = { json = \"/residentId\" }, card = { json = \"/cardSerial\" }";
+        let why =
+            format!("names `{}`, whose reply must say whom (`id`) and for which card (`{CARD_FIELD}`)", lookup.name);
+        placed.wrong(found, why, format!("[lookups.{}.fields] {advice}", lookup.name));
     }
     Authority::Lookup(lookup.clone())
 }

@@ -11,6 +11,7 @@ use sekisho_worker::assignment::{Call, NotBegun, Unanswered};
 use tower::Service;
 
 use super::{Admitted, Allowed, Asked, Known, Received, Reply, admission};
+use crate::config::{CARD_FIELD, MUNICIPALITY_FIELD};
 use crate::problem::{Code, Problem};
 use crate::route::{Authority, Extractor, Lookup, Route};
 use crate::session::Refused;
@@ -84,7 +85,7 @@ async fn holder(known: &Known, lookup: &Lookup, facts: &Facts) -> Result<Residen
         // The reply must be about the card that was asked for, and its city the one that is asked.
         let same_card = says(CARD_FIELD) == facts.card.as_ref().map(|c| c.expose());
         let city = facts.municipality.as_ref().map(|m| m.as_str());
-        let same_city = says(crate::config::MUNICIPALITY_FIELD).is_none_or(|found| Some(found) == city);
+        let same_city = says(MUNICIPALITY_FIELD).is_none_or(|found| Some(found) == city);
         person.id.filter(|_| same_card && same_city)
     });
     match holder {
@@ -98,9 +99,6 @@ async fn holder(known: &Known, lookup: &Lookup, facts: &Facts) -> Result<Residen
         }
     }
 }
-
-/// The field of a lookup by card in which the asked card comes back.
-pub(crate) const CARD_FIELD: &str = "card";
 
 /// Renders a lookup; a fact that is missing or unfit is the kiosk's mistake.
 pub(crate) fn render(
