@@ -51,7 +51,9 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     let clock = Clock::system();
     let registry = Registry::global();
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).context("latches")?);
-    let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), gate: Gate::default() };
+    let gate = Gate::open(&state, registry.clone(), latches.clone(), clock.clone()).context("records")?;
+    let records = gate.records().clone();
+    let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), gate };
     let listen = config.listeners.server.listen;
     let edge = Edge::start(config, &state, parts)?;
     let mut signals = Signals::new()?;
@@ -75,6 +77,7 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     }
     edge.owner.drain().await;
     upkeep.abort();
+    records.close();
     latches.close();
     state.mark_clean()?;
     tracing::info!("stopped");

@@ -161,8 +161,15 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
     let key = key(section, found);
     let fresh = section.flag(found, "fresh_connections").unwrap_or(operation == Some(Operation::Issue));
     let refusals = refusals(section, found);
-    let shape =
-        Shape { operation: operation?, kind, backend: backend.clone()?, fresh, facts: &facts, authority: &authority };
+    let shape = Shape {
+        operation: operation?,
+        kind,
+        backend: backend.clone()?,
+        fresh,
+        facts: &facts,
+        authority: &authority,
+        household: household.as_ref(),
+    };
     let checks = checks(section, &shape, around, found)?;
     let lookup = checks.lookup().and_then(|name| around.lookups.get(name)).cloned();
     let route = Route {
@@ -343,6 +350,7 @@ struct Shape<'r> {
     fresh: bool,
     facts: &'r [FactRule],
     authority: &'r Authority,
+    household: Option<&'r Household>,
 }
 
 fn checks(
@@ -372,8 +380,10 @@ fn checks(
         let independent = lookup.backend != shape.backend;
         context.lookups.insert(name, LookupContext { fields: &lookup.fields, independent });
     }
+    // Who is on the paper is proven by identity: everybody found must be everybody asked for.
+    let whose = shape.household.and_then(|household| household.when.as_ref()).map(|(item, _)| item);
     context.selection.extend(shape.facts.iter().filter_map(|rule| match &rule.fact {
-        FactName::Selection(item) => Some(item.as_ref()),
+        FactName::Selection(item) if Some(item) != whose => Some(item.as_ref()),
         _ => None,
     }));
     match CheckPlan::compile(&spec, &context) {
