@@ -23,6 +23,8 @@ mod service;
 mod sessions;
 mod shared_answers;
 mod spool;
+#[cfg(test)]
+mod tests;
 mod tray;
 mod wire;
 mod words;

@@ -37,7 +37,7 @@ pub(super) struct Pipe {
 }
 
 /// A connection is closed after this many requests, as such products do; it bounds how long one stays off by one.
-const MOST_USES: usize = 24;
+const MOST_USES: usize = 8;
 
 /// Connections not in use; the last one given back is taken first.
 #[derive(Default)]

@@ -34,7 +34,9 @@ pub struct PageOrigin {
 impl World {
     /// Traces a delivered document to the records that it was rendered from.
     pub fn audit_pdf(&self, file: &[u8]) -> Result<Vec<PageOrigin>, NotOurs> {
-        let Taken { sheets, stamp } = self.cities.iter().find_map(|city| city.press.take_apart(file)).ok_or(NotOurs)?;
+        let starts_in = |digest: u128| self.sheets.get(&digest).map(|sheet| sheet.starts.clone());
+        let taken = self.cities.iter().find_map(|city| city.press.take_apart(file, starts_in));
+        let Taken { sheets, stamp } = taken.ok_or(NotOurs)?;
         let pages = sheets.len();
         let origin = |(at, digest): (usize, &u128)| {
             let sheet = self.sheets.get(digest).map(|entry| entry.value().clone()).ok_or(NotOurs)?;

@@ -118,7 +118,10 @@ async fn lay_out(world: &Arc<World>, city: &City, asked: &Arc<Asked>, extract: E
     .ok_or(Failure::NoRecord)?;
     if !intact {
         let other = [&second, &first].into_iter().map(|extract| extract.requester.person.no).find(|no| *no != intended);
-        let fault = raced.unwrap_or(Fault::AdachiUpdateRace);
+        // The row rewritten may be that of a job whose own window did not open.
+        let alarm_only = !city.switches.on(Fault::AdachiUpdateRace);
+        let installed = if alarm_only { Fault::AdachiDismissedAlarm } else { Fault::AdachiUpdateRace };
+        let fault = raced.unwrap_or(installed);
         world.harmed(city, fault, Some(form), asked, world.person_party(other.unwrap_or(intended)));
         if fault == Fault::AdachiDismissedAlarm {
             machine.notices().push(Notice {
@@ -260,6 +263,7 @@ async fn collect(
     };
     let name = names.take();
     let file = if by_second { format!("{}.PDF", world.now().strftime("%Y%m%d%H%M%S")) } else { name.file() };
+    let written_for = Arc::clone(&image.made_for);
     machine.spool.write(&file, image);
     let lags = [(by_second, Fault::KawasakiSameSecond), (by_host, Fault::TakamatsuTopology)];
     let lagging = lags.into_iter().any(|(on, fault)| on && world.fires(city, fault, Some(form), asked));
@@ -268,7 +272,7 @@ async fn collect(
     }
     let image = machine.spool.read(&file).ok_or(Failure::NoOutput)?;
     drop(name);
-    if *image.made_for != *asked {
+    if image.made_for != written_for {
         let fault = if by_second { Fault::KawasakiSameSecond } else { Fault::TakamatsuTopology };
         world.log(city, fault, Role::Harm, Some(form), world.party(asked), Some(world.party(&image.made_for)));
     }

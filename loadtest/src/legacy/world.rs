@@ -119,6 +119,8 @@ pub(super) struct SheetOrigin {
     pub(super) index: usize,
     pub(super) origins: Vec<(PersonNo, u64)>,
     pub(super) torn: bool,
+    /// Where its objects start.
+    pub(super) starts: Vec<usize>,
 }
 
 /// One municipality's installation.
@@ -339,6 +341,7 @@ impl World {
             index: image.index,
             origins: image.origins.clone(),
             torn: image.torn,
+            starts: image.starts.clone(),
         });
     }
 

@@ -53,7 +53,7 @@ impl Stamp {
 
     /// Reads a stamp's operators back: the stamp, and the page mark's two numbers.
     fn read(style: PaperStyle, content: &[u8]) -> Option<(Self, usize, usize)> {
-        let mut rest = content;
+        let mut rest = content.get(find(content, b"stream\n")? + 7..)?;
         let mut next = || {
             let (codes, behind) = ink::read_hex(rest)?;
             rest = behind;
@@ -148,8 +148,9 @@ impl Press {
         Some(out)
     }
 
-    /// Takes a file apart if this press made it: every byte is accounted for by the sheets, the stamp and the layout.
-    pub(crate) fn take_apart(&self, file: &[u8]) -> Option<Taken> {
+    /// Takes a file apart if this press made it: every byte is accounted for by the sheets, the stamp and the layout. `starts_in`
+    /// knows the rendered sheets by digest, and where in each its objects start.
+    pub(crate) fn take_apart(&self, file: &[u8], starts_in: impl Fn(u128) -> Option<Vec<usize>>) -> Option<Taken> {
         let numbers = Numbers::of(self.style);
         let prelude_at = self.preludes.iter().position(|prelude| file.starts_with(&prelude.bytes))?;
         let pages = prelude_at + 1;
@@ -164,10 +165,12 @@ impl Press {
         for index in 0..pages {
             let (sheet_at, stamp_at) = (expected.len(), start_of(numbers.stamp(index))?);
             let objects = file.get(sheet_at..stamp_at)?;
-            sheets.push(xxhash_rust::xxh3::xxh3_128(objects));
-            for number in numbers.page(index)..numbers.stamp(index) {
-                *starts.get_mut(number)? = start_of(number)?;
+            let digest = xxhash_rust::xxh3::xxh3_128(objects);
+            let own = starts_in(digest)?;
+            for (n, start) in own.iter().enumerate() {
+                *starts.get_mut(numbers.stamp(index) - own.len() + n)? = sheet_at + start;
             }
+            sheets.push(digest);
             *starts.get_mut(numbers.stamp(index))? = stamp_at;
             let (stamp, page, of) = Stamp::read(self.style, file.get(stamp_at..)?)?;
             if (page, of) != (index, pages) || stamped.as_ref().is_some_and(|other| *other != stamp) {
@@ -343,8 +346,7 @@ fn start_of(style: PaperStyle, file: &[u8], number: usize) -> Option<usize> {
         PaperStyle::Ucs2 => {
             let first = find(section, b"stream\n")? + 7 + 6 * number;
             let entry: [u8; 4] = section.get(first + 1..first + 5)?.try_into().ok()?;
-            // Packed objects have no place of their own.
-            if section.get(first) == Some(&2) { Some(0) } else { usize::try_from(u32::from_be_bytes(entry)).ok() }
+            usize::try_from(u32::from_be_bytes(entry)).ok()
         }
     }
 }

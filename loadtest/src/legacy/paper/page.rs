@@ -19,7 +19,7 @@ pub(crate) struct PageImage {
     /// The objects, one after the other.
     pub(super) objects: Vec<u8>,
     /// Where in `objects` each of them starts; their numbers follow each other from [`Numbers::page`].
-    pub(super) starts: Vec<usize>,
+    pub(crate) starts: Vec<usize>,
     /// Of `objects`.
     pub(crate) digest: u128,
     /// The form printed.

@@ -64,7 +64,7 @@ pub(super) fn lay_out(city: &Municipality, first: &Extract, second: &Extract, in
     }
     header(&mut sheet, "住所", second.requester.address.clone());
     sheet.rules.push(y + 10.0);
-    if second.requester != first.requester {
+    if second.requester.address != first.requester.address {
         sheet.torn = true;
         sheet.names(&second.requester);
     }
@@ -75,7 +75,9 @@ pub(super) fn lay_out(city: &Municipality, first: &Extract, second: &Extract, in
         // A row rewritten with fewer people leaves the first one's data for the rest.
         let housed = second.people.get(n).or_else(|| second.people.first()).unwrap_or(person);
         sheet.names(person);
-        if housed != person {
+        // Only what is printed counts: members of a household have one address between them.
+        let seal_differs = first.form == Form::SealRegistration && housed.seal != person.seal;
+        if housed.address != person.address || seal_differs {
             sheet.torn = true;
             sheet.names(housed);
         }
