@@ -203,6 +203,3 @@ impl Drop for Leaving {
         });
     }
 }
-
-#[cfg(test)]
-mod tests;

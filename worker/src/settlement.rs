@@ -78,6 +78,11 @@ impl Settlement {
         Self { held: Some(held) }
     }
 
+    /// Holds nothing: for tests and measurements of what judges answers.
+    pub fn of_nothing() -> Self {
+        Self { held: None }
+    }
+
     /// Channels still to be judged.
     pub(crate) fn channels(&mut self) -> Option<&mut Vec<Unjudged>> {
         self.held.as_mut().map(|held| &mut held.channels)

@@ -71,10 +71,12 @@ pub fn consequence(findings: &[Finding]) -> Consequence {
     }
 }
 
-/// Unverifiable because we could not ask or do not know the time: withheld all the same, but no sign of a wrong document.
+/// Reasons that say nothing about the answer: we could not ask, do not know the time, or have no room to remember.
+const ABOUT_US: [&str; 4] = ["lookup_unanswered", "probe_unanswered", "clock_unsynchronized", "memory_full"];
+
+/// Withheld all the same, but no sign of a wrong document.
 fn is_about_us(finding: &Finding) -> bool {
-    matches!(finding.verdict, Verdict::Unverifiable { reason }
-        if reason.starts_with("lookup") || reason.starts_with("clock") || reason.starts_with("memory"))
+    matches!(finding.verdict, Verdict::Unverifiable { reason } if ABOUT_US.contains(&reason))
 }
 
 /// The unexplained failures of one municipality x kind.
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_silent_authority_or_an_unsure_clock_never_latches() {
-        for reason in ["lookup_failed", "clock_unsynchronized", "memory_full"] {
+        for reason in ABOUT_US {
             assert_eq!(consequence(&[finding(CheckName::Identity, true, unverifiable(reason))]), Consequence::None);
         }
     }

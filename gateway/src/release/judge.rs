@@ -119,9 +119,10 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     };
     let people = people(parts, facts);
     let mut about = about(parts, bound, &attestation, &answer, times);
-    let refusal = route.refusals.as_ref().and_then(|r| r.recognise(&view)).filter(|_| answer::json(view.body).is_ok());
-    if let Some(refusal) = refusal {
-        let findings = refusal_findings(route, facts, &evidence, &refusal);
+    let refusal = route.refusals.as_ref().and_then(|r| r.recognise(&view));
+    // What can be read in two ways is no refusal either.
+    if let Some((refusal, said)) = refusal.zip(answer::json(view.body).ok()) {
+        let findings = refusal_findings(route, facts, &evidence, &refusal, said);
         about.kind = DocumentKind::Refusal.name().to_owned();
         about.findings = findings.iter().map(Into::into).collect();
         let what = What::Refusal { code: refusal.code, status: refusal.status };
@@ -160,8 +161,15 @@ fn reply(lookup: &Lookup, answer: &Answer) -> Option<LookupReply> {
 }
 
 /// A no must be an answer to this request and, where it names somebody, name who was asked about. Its text is never looked at.
-fn refusal_findings(route: &Route, facts: &Facts, evidence: &Evidence<'_>, refusal: &Refusal) -> Vec<Finding> {
-    let echo = route.checks.judge(evidence, Content::Opaque).findings.into_iter().find(|f| f.check == CheckName::Echo);
+fn refusal_findings(
+    route: &Route,
+    facts: &Facts,
+    evidence: &Evidence<'_>,
+    refusal: &Refusal,
+    said: serde_json::Value,
+) -> Vec<Finding> {
+    let echo =
+        route.checks.judge(evidence, Content::Json(said)).findings.into_iter().find(|f| f.check == CheckName::Echo);
     let shape = Finding { check: CheckName::Shape, verdict: Verdict::Match, independent: true };
     let mut findings = vec![shape];
     findings.extend(echo);
@@ -271,6 +279,10 @@ fn remember(parts: &GateParts, bound: &Bound, digests: Digests, findings: &mut V
         findings.retain(|f| f.check != check || f.verdict != Verdict::Match);
         findings.push(Finding { check, verdict, independent: true });
     };
+    // The plan leaves both to this memory; each says Match unless something below says otherwise.
+    if digests.number.is_some() {
+        say(CheckName::IssueNumber, Verdict::Match);
+    }
     if policy.is_some() {
         say(CheckName::Unique, Verdict::Match);
     }
