@@ -182,9 +182,10 @@ impl<'d> Row<'d> {
     }
 
     /// The folded text of one cell.
-    pub(super) fn cell_text(&self, cell: usize) -> String {
-        let words: Vec<&str> = self.words.iter().filter(|w| w.cell == cell).map(|w| w.folded.as_ref()).collect();
-        words.join(" ")
+    pub(super) fn cell_text(&self, cell: usize) -> Cow<'_, str> {
+        let mut words = self.words.iter().filter(|word| word.cell == cell).map(|word| word.folded.as_ref());
+        let first = words.next().unwrap_or_default();
+        words.fold(Cow::Borrowed(first), |text, word| Cow::Owned(text.into_owned() + " " + word))
     }
 }
 

@@ -66,14 +66,18 @@ pub(super) fn groups<'s, const N: usize>(
     sheet: &'s Sheet<'_>,
     expression: &'s Regex,
 ) -> impl Iterator<Item = ((usize, usize), [String; N])> + 's {
-    let texts = move |text: &str| -> Vec<[String; N]> {
-        let group = |c: &regex::Captures<'_>, n: usize| c.get(n + 1).map_or(String::new(), |g| g.as_str().to_owned());
-        expression.captures_iter(text).map(|c| std::array::from_fn(|n| group(&c, n))).collect()
+    let texts = move |text: &str, found: &mut Vec<[String; N]>| {
+        // Most lines match nothing, and asking that first is far cheaper than asking for groups.
+        if expression.is_match(text) {
+            let group = |c: &regex::Captures<'_>, n: usize| c.get(n + 1).map_or("", |g| g.as_str()).to_owned();
+            found.extend(expression.captures_iter(text).map(|c| std::array::from_fn(|n| group(&c, n))));
+        }
     };
     sheet.rows.iter().enumerate().flat_map(move |(index, row)| {
-        let mut found = texts(&row.text);
+        let mut found = Vec::new();
+        texts(&row.text, &mut found);
         if found.is_empty() && row.cells.len() > 1 {
-            found = (0..row.cells.len()).flat_map(|cell| texts(&row.cell_text(cell))).collect();
+            (0..row.cells.len()).for_each(|cell| texts(&row.cell_text(cell), &mut found));
         }
         found.into_iter().enumerate().map(move |(n, groups)| ((index, n), groups))
     })
