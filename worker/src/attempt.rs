@@ -1,5 +1,6 @@
 //! One attempt, read from top to bottom: lanes, lookup, slot, channel, intent, last check, write, probe, attestation.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ use crate::owner::{Attested, Owner, Settlement, StageTimes};
 use crate::settlement::{Held, Unjudged};
 use crate::slot::SlotGuard;
 
+/// The machine may have slept this long between arrival and write; after more, the deadline cannot be trusted.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 /// Connections kept open at once only to see whether an answer comes beyond `max_run`.
 const MAX_WATCHED: usize = 256;
 /// How much longer than `max_run` they are kept, in units of `max_run`.
@@ -34,6 +37,7 @@ pub(crate) async fn run(
 ) -> Result<Attested, Unanswered> {
     let a = assignment;
     let active = owner.activate();
+    let awake = clock::Since::now();
     check(&owner, &a, "assign")?;
     let backend = owner.backend(&a.call.backend).ok_or(NotBegun::Unreachable)?;
     let config = backend.config();
@@ -91,6 +95,9 @@ pub(crate) async fn run(
     // Nothing is awaited from here to the write.
     check(&owner, &a, "write")?;
     backend.check()?;
+    if awake.slept_over(MAX_SLEEP) {
+        return Err(NotBegun::Expired.into());
+    }
     let began = clock::now();
     if let Some(lanes) = &mut lanes {
         lanes.begin(began, a.max_run, a.operation)?;
@@ -119,7 +126,7 @@ pub(crate) async fn run(
         Ok(Err(failed)) => return Err(unanswered(held, failed)),
         Err(_) => {
             discard.store(true, Ordering::SeqCst);
-            owner.timers.spawn(watch_late(backend, sent, began, a.max_run));
+            owner.timers.spawn(watch_late(Arc::clone(&owner), backend, sent, began, a.max_run));
             held.surprised(Some(Burn::Timeout));
             return Err(Unanswered::Indeterminate(Burn::Timeout.label()));
         }
@@ -196,8 +203,13 @@ fn unanswered(held: Held, failed: Failed) -> Unanswered {
 
 /// Reads on after nobody waits: an answer is destroyed and counted, and one beyond `max_run` shows that the lane was given away
 /// too early, which suspends the backend.
-async fn watch_late<E>(backend: Arc<Backend>, mut sent: std::pin::Pin<Box<E>>, began: Instant, max_run: Duration)
-where
+async fn watch_late<E>(
+    owner: Arc<Owner>,
+    backend: Arc<Backend>,
+    mut sent: Pin<Box<E>>,
+    began: Instant,
+    max_run: Duration,
+) where
     E: Future<Output = Result<Replied, Failed>>,
 {
     static WATCHED: AtomicUsize = AtomicUsize::new(0);
@@ -225,7 +237,7 @@ where
     if let Ok(Ok(replied)) = tokio::time::timeout_at(until.into(), sent).await {
         drop(replied);
         backend.count_late("beyond_max_run");
-        backend.suspend("late_answer");
+        owner.suspend(&backend, "late_answer");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::slot::Slots;
 /// What is known to be unsafe in a backend; a virtual patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HazardProfile {
-    /// Two calls never start closer together: it names its files by a clock.
+    /// Two attempts never start closer together: it names its files by a clock. Lookups are not counted.
     pub tick_spacing: Duration,
     /// How long a slot rests after a surprise: the longest it may still write after we gave up.
     pub settle_after_timeout: Duration,

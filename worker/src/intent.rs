@@ -2,7 +2,7 @@
 
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +24,15 @@ const PURPOSE: &str = "intents";
 /// Attempt numbers are reserved in blocks, so that they rise over restarts without a write for each.
 const FENCE_BLOCK: u64 = 1 << 16;
 
-type OpenSet = Arc<Mutex<HashMap<u64, Vec<u8>>>>;
+/// What a rewritten file must hold.
+#[derive(Default)]
+struct Kept {
+    open: HashMap<u64, Vec<u8>>,
+    suspended: BTreeMap<String, &'static str>,
+    reserved: u64,
+}
+
+type Shared = Arc<Mutex<Kept>>;
 
 /// What an earlier life of the process left behind.
 #[derive(Debug, Default)]
@@ -33,6 +41,8 @@ pub(crate) struct Found {
     pub(crate) open: Vec<OpenIntent>,
     /// The journal could not be read: anybody may be in flight.
     pub(crate) unreadable: Option<JournalError>,
+    /// Backends that got no call, and why.
+    pub(crate) suspended: BTreeMap<String, &'static str>,
     /// Bytes of an unfinished write, never acted on.
     pub(crate) torn_bytes: u64,
 }
@@ -40,9 +50,9 @@ pub(crate) struct Found {
 /// The intents of this owner.
 pub(crate) struct Intents {
     journal: Journal,
-    open: OpenSet,
+    kept: Shared,
     next_fence: AtomicU64,
-    reserved: Arc<AtomicU64>,
+    reserved: AtomicU64,
 }
 
 impl Intents {
@@ -66,24 +76,21 @@ impl Intents {
         if found.unreadable.is_some() {
             std::fs::rename(&path, aside(&path))?;
         }
-        found.open = past.open.values().filter_map(|bytes| OpenIntent::read(bytes)).collect();
-        found.open.sort_by_key(|intent| intent.fence);
+        found.open = past.open();
+        found.suspended = past.kept.suspended.clone();
 
         // Even if the numbers reserved were lost, the clock's floor is above them unless it was set back as well.
         let floor = u64::try_from(clock::wall().as_second()).unwrap_or(0) << 20;
-        let first = past.reserved.max(floor).max(1);
+        let first = past.kept.reserved.max(floor).max(1);
         let reserved = first + FENCE_BLOCK;
-        let open: OpenSet = Arc::new(Mutex::new(past.open));
-        let carried = carry(&open, reserved);
-        journal::replace(&path, PURPOSE, &head, &carried)?;
-        let reserved = Arc::new(AtomicU64::new(reserved));
-        let seen = (Arc::clone(&open), Arc::clone(&reserved));
-        let rotation = Rotation {
-            above_bytes: rotate_above_bytes,
-            carry: Arc::new(move || carry(&seen.0, seen.1.load(Ordering::SeqCst))),
-        };
+        past.kept.reserved = reserved;
+        journal::replace(&path, PURPOSE, &head, &past.kept.to_entries())?;
+        let kept = Arc::new(Mutex::new(past.kept));
+        let seen = Arc::clone(&kept);
+        let rotation = Rotation { above_bytes: rotate_above_bytes, carry: Arc::new(move || lock(&seen).to_entries()) };
         let (journal, _) = Journal::open_with(&path, PURPOSE, Some(rotation), |_| {})?;
-        Ok((Arc::new(Self { journal, open, next_fence: AtomicU64::new(first), reserved }), found))
+        let (next_fence, reserved) = (AtomicU64::new(first), AtomicU64::new(reserved));
+        Ok((Arc::new(Self { journal, kept, next_fence, reserved }), found))
     }
 
     /// The next attempt's number. The block it lies in is queued before the intent that uses it, hence durable before it.
@@ -95,6 +102,10 @@ impl Intents {
         if fence + FENCE_BLOCK / 2 >= reserved
             && self.reserved.compare_exchange(reserved, extended, Ordering::SeqCst, Ordering::SeqCst).is_ok()
         {
+            {
+                let mut kept = lock(&self.kept);
+                kept.reserved = kept.reserved.max(extended);
+            }
             self.journal.append_lazy(&Record::Reserved(extended).to_bytes()).map_err(|_| NotBegun::IntentNotDurable)?;
         }
         Ok(Fence(fence))
@@ -118,7 +129,7 @@ impl Intents {
         .to_bytes();
         // In the set before it is queued: a rotation in between carries it.
         let durable = {
-            lock(&self.open).insert(fence.0, bytes.clone());
+            lock(&self.kept).open.insert(fence.0, bytes.clone());
             self.journal.append(&bytes)
         };
         let guard = IntentGuard { intents: Arc::clone(self), fence: fence.0, keep: false };
@@ -132,16 +143,37 @@ impl Intents {
 
     /// `fence` can have no effect any more. Lost in a crash, it only makes somebody wait.
     pub(crate) fn over(&self, fence: u64) {
-        if lock(&self.open).remove(&fence).is_some()
+        if lock(&self.kept).open.remove(&fence).is_some()
             && let Err(error) = self.journal.append_lazy(&Record::Over(fence).to_bytes())
         {
             tracing::debug!(%error, "an intent stays open in the journal");
         }
     }
 
+    /// Remembers over restarts that `backend` gets no call (`Some` reason), or that it does again.
+    pub(crate) fn suspend(&self, backend: &str, why: Option<&'static str>) {
+        let name = backend.to_owned();
+        let record = {
+            let mut kept = lock(&self.kept);
+            match why {
+                Some(why) => {
+                    kept.suspended.insert(name.clone(), why);
+                    Record::Suspended(why, name)
+                }
+                None => {
+                    kept.suspended.remove(&name);
+                    Record::Resumed(name)
+                }
+            }
+        };
+        if let Err(error) = self.journal.append_lazy(&record.to_bytes()) {
+            tracing::error!(backend, %error, "a backend's suspension is not remembered over a restart");
+        }
+    }
+
     /// How many may have effect.
     pub(crate) fn count(&self) -> usize {
-        lock(&self.open).len()
+        lock(&self.kept).open.len()
     }
 
     /// Whether intents can still be written.
@@ -159,9 +191,7 @@ impl Intents {
 pub fn open_intents(state_dir: &Path) -> Result<Vec<OpenIntent>, JournalError> {
     let mut past = Past::default();
     journal::scan_for(&state_dir.join(FILE), PURPOSE, |entry| past.apply(entry))?;
-    let mut open: Vec<_> = past.open.values().filter_map(|bytes| OpenIntent::read(bytes)).collect();
-    open.sort_by_key(|intent| intent.fence);
-    Ok(open)
+    Ok(past.open())
 }
 
 /// A journal whose numbers are reserved up to `upto`, for tests of clocks that were set back.
@@ -174,39 +204,55 @@ pub(crate) fn write_reserved(state_dir: &Path, upto: u64) {
 /// A journal being replayed.
 #[derive(Default)]
 struct Past {
-    open: HashMap<u64, Vec<u8>>,
-    reserved: u64,
+    kept: Kept,
     unknown: u64,
 }
 
 impl Past {
     fn apply(&mut self, entry: &[u8]) {
+        let kept = &mut self.kept;
         match Record::read(entry) {
             Some(Record::Intent(intent)) => {
-                self.open.insert(intent.fence, entry.to_vec());
+                kept.open.insert(intent.fence, entry.to_vec());
             }
             Some(Record::Over(fence)) => {
-                self.open.remove(&fence);
+                kept.open.remove(&fence);
             }
-            Some(Record::Reserved(upto)) => self.reserved = self.reserved.max(upto),
+            Some(Record::Suspended(why, backend)) => {
+                kept.suspended.insert(backend, why);
+            }
+            Some(Record::Resumed(backend)) => {
+                kept.suspended.remove(&backend);
+            }
+            Some(Record::Reserved(upto)) => kept.reserved = kept.reserved.max(upto),
             None => self.unknown += 1,
         }
     }
+
+    /// The open intents, oldest first.
+    fn open(&self) -> Vec<OpenIntent> {
+        let mut open: Vec<_> = self.kept.open.values().filter_map(|bytes| OpenIntent::read(bytes)).collect();
+        open.sort_by_key(|intent| intent.fence);
+        open
+    }
 }
 
-/// What a new file starts with.
-fn carry(open: &OpenSet, reserved: u64) -> Vec<Vec<u8>> {
-    let mut entries = vec![Record::Reserved(reserved).to_bytes()];
-    entries.extend(lock(open).values().cloned());
-    entries
+impl Kept {
+    /// What a new file starts with.
+    fn to_entries(&self) -> Vec<Vec<u8>> {
+        let mut entries = vec![Record::Reserved(self.reserved).to_bytes()];
+        entries.extend(self.suspended.iter().map(|(name, why)| Record::Suspended(why, name.clone()).to_bytes()));
+        entries.extend(self.open.values().cloned());
+        entries
+    }
 }
 
 fn aside(path: &Path) -> PathBuf {
     path.with_extension(format!("unreadable-{}", clock::wall().as_millisecond()))
 }
 
-fn lock(open: &OpenSet) -> MutexGuard<'_, HashMap<u64, Vec<u8>>> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(kept: &Shared) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An intent that is durable. Dropped before `begun`, it is over; dropped after, it stays open until somebody knows.

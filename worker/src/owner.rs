@@ -122,6 +122,9 @@ impl Owner {
             tracing::error!(%error, wait_s = longest_max_run.as_secs(), "the intents cannot be read: everybody waits");
             self.lanes.apply(now, Event::CloseAll { until: clock::after(now, longest_max_run) });
         }
+        for (name, why) in &found.suspended {
+            self.with_backend(name, |b| b.suspend(why));
+        }
         let mut ends = Vec::with_capacity(found.open.len());
         for intent in found.open {
             let until = clock::after(now, intent.max_run);
@@ -240,12 +243,21 @@ impl Owner {
 
     /// No call goes to `name` until it is resumed; `false` where there is none of that name.
     pub fn drain_backend(&self, name: &str) -> bool {
-        self.with_backend(name, |b| b.suspend("drained"))
+        self.with_backend(name, |b| self.suspend(b, "drained"))
     }
 
     /// Calls go to `name` again.
     pub fn resume_backend(&self, name: &str) -> bool {
-        self.with_backend(name, Backend::resume)
+        self.with_backend(name, |b| {
+            self.intents.suspend(name, None);
+            b.resume();
+        })
+    }
+
+    /// Suspends `backend` until an operator resumes it, over restarts as well.
+    pub(crate) fn suspend(&self, backend: &Backend, why: &'static str) {
+        backend.suspend(why);
+        self.intents.suspend(&backend.name, Some(why));
     }
 
     /// At most `limit` calls at once go to `name`, never more than configured.

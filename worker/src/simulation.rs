@@ -2,6 +2,7 @@
 
 mod backend;
 mod cancel;
+mod duplicate;
 mod restart;
 mod storm;
 mod timeout;

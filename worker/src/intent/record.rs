@@ -7,6 +7,8 @@ use sekisho_issuance::shard::LaneId;
 const INTENT: u8 = 1;
 const OVER: u8 = 2;
 const RESERVED: u8 = 3;
+const SUSPENDED: u8 = 4;
+const RESUMED: u8 = 5;
 const OPERATIONS: [&str; 3] = ["issue", "inquire", "amend"];
 
 /// An attempt that may have effect.
@@ -42,7 +44,14 @@ pub(super) enum Record {
     Over(u64),
     /// Attempt numbers below this may have been used.
     Reserved(u64),
+    /// A backend gets no call, because of the first until it is resumed.
+    Suspended(&'static str, String),
+    /// It gets calls again.
+    Resumed(String),
 }
+
+/// Why a backend may be suspended.
+const REASONS: [&str; 2] = ["late_answer", "drained"];
 
 impl Record {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
@@ -52,7 +61,13 @@ impl Record {
             out.extend_from_slice(&n.to_le_bytes());
             out
         };
+        let named = |head: &[u8], name: &str| [head, name.as_bytes()].concat();
         match self {
+            Self::Suspended(why, name) => {
+                let why = REASONS.iter().position(|r| r == why).unwrap_or(0);
+                named(&[SUSPENDED, why as u8], name)
+            }
+            Self::Resumed(name) => named(&[RESUMED], name),
             Self::Over(fence) => number(OVER, *fence),
             Self::Reserved(upto) => number(RESERVED, *upto),
             Self::Intent(intent) => {
@@ -74,6 +89,15 @@ impl Record {
 
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
+        let name = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        match *tag {
+            SUSPENDED => {
+                let (why, rest) = rest.split_first()?;
+                return Some(Self::Suspended(REASONS.get(usize::from(*why))?, name(rest)?));
+            }
+            RESUMED => return Some(Self::Resumed(name(rest)?)),
+            _ => {}
+        }
         let (number, rest) = rest.split_first_chunk::<8>()?;
         let number = u64::from_le_bytes(*number);
         match *tag {
@@ -100,6 +124,13 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_suspensions() {
+        for record in [Record::Suspended("drained", "soap".to_owned()), Record::Resumed("soap".to_owned())] {
+            assert_eq!(Record::read(&record.to_bytes()), Some(record));
+        }
+    }
 
     #[test]
     fn reads_what_it_writes_and_nothing_shorter() {

@@ -47,6 +47,21 @@ async fn killed_again_while_they_wait_they_wait_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_suspended_backend_stays_suspended_over_a_restart_until_it_is_resumed() {
+    let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());
+    let first = owner(state.path(), &backend);
+    assert!(first.drain_backend("issuer"));
+    first.close_journal();
+    let second = owner(state.path(), &backend);
+    assert_eq!(second.backend_states()[0].suspended, Some("drained"));
+    assert!(!begins_at_once(&second, &backend, assignment("/next", &[1])).await);
+    assert!(second.resume_backend("issuer"));
+    assert!(begins_at_once(&second, &backend, assignment("/next", &[1])).await);
+    second.close_journal();
+    assert_eq!(owner(state.path(), &backend).backend_states()[0].suspended, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_drain_nobody_waits() {
     let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());
     let first = owner(state.path(), &backend);
