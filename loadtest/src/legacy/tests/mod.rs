@@ -4,6 +4,7 @@ mod client;
 mod harm;
 mod paper;
 mod storm;
+mod throughput;
 mod transport;
 
 use std::net::{Ipv4Addr, SocketAddr};
