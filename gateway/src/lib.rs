@@ -2,6 +2,7 @@
 //!
 //! A request's walk: `server` → `stack` (`layer/*` in order) → `bound` → `dispatch` → worker → `release` → `response`.
 
+pub mod admin;
 pub mod body;
 pub mod bound;
 pub mod cli;

@@ -18,7 +18,7 @@ use sekisho_worker::journal::JournalError;
 use crate::clock::Clock;
 use crate::durable_log::{Durable, Log, NotDurable};
 
-pub use entry::{About, Ended, Fate, Finished, Intent, Record, Said, Withheld};
+pub use entry::{About, Ended, Fate, Finished, Intent, Operated, Record, Said, Withheld};
 pub use explain::Explanation;
 pub use snapshot::Memory;
 

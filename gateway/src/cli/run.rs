@@ -62,6 +62,7 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     let address = listener.local_addr()?;
     state.publish(Listener::Kiosk, address)?;
     tracing::info!(%address, "serving kiosks");
+    let beside = beside(&edge, &state).await?;
     let serving = tokio::spawn(serve(edge.clone(), listener));
     let upkeep = tokio::spawn(upkeep(edge.clone()));
 
@@ -77,11 +78,33 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     }
     edge.owner.drain().await;
     upkeep.abort();
+    beside.iter().for_each(tokio::task::JoinHandle::abort);
     records.close();
     latches.close();
     state.mark_clean()?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The listeners beside the kiosk side; they answer also while draining.
+async fn beside(
+    edge: &Arc<Edge>,
+    state: &StateDir,
+) -> anyhow::Result<Vec<tokio::task::JoinHandle<std::io::Result<()>>>> {
+    let listeners = &edge.config().listeners;
+    let mut serving = Vec::new();
+    if let Some(listen) = listeners.metrics {
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        state.publish(Listener::Metrics, listener.local_addr()?)?;
+        serving.push(tokio::spawn(crate::admin::serve_metrics(edge.clone(), listener)));
+    }
+    if let Some(listen) = listeners.admin {
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        state.publish(Listener::Admin, listener.local_addr()?)?;
+        let key = state.admin_key().clone();
+        serving.push(tokio::spawn(crate::admin::serve_admin(edge.clone(), key, listener)));
+    }
+    Ok(serving)
 }
 
 /// What has to be done every few seconds, apart from any request.

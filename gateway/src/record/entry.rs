@@ -19,8 +19,10 @@ pub enum Record {
     ReleaseResult(Finished),
     /// An answer that was kept in.
     Withheld(Withheld),
-    /// The end of a request that never came to the gate, or left without speaking of a resident.
+    /// The end of a request that never came to the gate.
     Ended(Ended),
+    /// What an operator did.
+    Operated(Operated),
 }
 
 impl Record {
@@ -41,6 +43,7 @@ impl Record {
             Self::ReleaseResult(r) => &r.request,
             Self::Withheld(r) => &r.about.request,
             Self::Ended(r) => &r.request,
+            Self::Operated(_) => "",
         }
     }
 }
@@ -267,4 +270,21 @@ pub struct Ended {
     /// Microseconds per stage, where it got so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages_us: Vec<(String, u64)>,
+}
+
+/// What an operator did, recorded before it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operated {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub action: String,
+    /// To what.
+    pub about: String,
+    /// Who, where they must say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Why, where they must say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

@@ -143,6 +143,7 @@ impl Keys {
 }
 
 /// What an operator's command presents to the admin API.
+#[derive(Clone)]
 pub struct AdminKey(Zeroizing<String>);
 
 impl AdminKey {

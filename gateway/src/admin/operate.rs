@@ -1,0 +1,186 @@
+//! What an operator may do. Everything that changes something is recorded, durably, before it is done.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use sekisho_issuance::id::RequestId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Admin, problem, readiness};
+use crate::latch::{ClearError, LatchId};
+use crate::record::{Operated, Record};
+
+/// A person's word for clearing a latch or abandoning an attempt.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Word {
+    name: String,
+    reason: String,
+    #[serde(default)]
+    evidence: String,
+}
+
+/// `{ "limit": 4 }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limit {
+    limit: usize,
+}
+
+pub(super) async fn ready(State(admin): State<Admin>) -> Response {
+    Json(readiness(&admin.edge)).into_response()
+}
+
+pub(super) async fn latches(State(admin): State<Admin>) -> Response {
+    Json(json!({ "latches": admin.edge.latches.list() })).into_response()
+}
+
+pub(super) async fn latch(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+    let id = LatchId::new(&id);
+    let Some(latch) = admin.edge.latches.show(&id) else {
+        return problem(StatusCode::NOT_FOUND, ClearError::Unknown(id));
+    };
+    // What was kept of the answer that set it: where and how it differs, never what it said.
+    let records = match RequestId::parse(&latch.request) {
+        Some(request) => told(&admin, request).await.unwrap_or(Value::Null),
+        None => Value::Null,
+    };
+    Json(json!({ "latch": latch, "evidence": records })).into_response()
+}
+
+pub(super) async fn clear(State(admin): State<Admin>, Path(id): Path<String>, Json(word): Json<Word>) -> Response {
+    let Word { name, reason, evidence } = word;
+    match admin.edge.latches.clear(&LatchId::new(&id), &name, &reason, &evidence).await {
+        Ok(latch) => Json(json!({ "latch": latch })).into_response(),
+        Err(error) => {
+            let status = match error {
+                ClearError::Unknown(_) => StatusCode::NOT_FOUND,
+                ClearError::AlreadyCleared(_) | ClearError::WrongEvidence(_) => StatusCode::CONFLICT,
+                ClearError::Missing(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                ClearError::NotDurable => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            problem(status, error)
+        }
+    }
+}
+
+pub(super) async fn explain(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+    let Some(request) = RequestId::parse(&id) else {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "is not a request id");
+    };
+    match told(&admin, request).await {
+        Some(told) => Json(told).into_response(),
+        None => problem(StatusCode::INTERNAL_SERVER_ERROR, "the records could not be read"),
+    }
+}
+
+/// Reading records is file work, and what is only queued must be seen too.
+async fn told(admin: &Admin, request: RequestId) -> Option<Value> {
+    let records = admin.edge.gate.records().clone();
+    let explanation = tokio::task::spawn_blocking(move || records.explain(request)).await.ok()?.ok()?;
+    serde_json::to_value(explanation).ok()
+}
+
+pub(super) async fn lanes(State(admin): State<Admin>) -> Response {
+    let backends: Vec<_> = admin
+        .edge
+        .owner
+        .lanes()
+        .into_iter()
+        .map(|lane| {
+            json!({
+                "backend": &*lane.backend,
+                "waiting": lane.waiting,
+                "running": lane.running,
+                "held": lane.held,
+                "oldestWaitingMs": lane.oldest_waiting.as_millis() as u64,
+                "oldestRunningMs": lane.oldest_running.as_millis() as u64,
+            })
+        })
+        .collect();
+    let oldest: Vec<_> = admin
+        .edge
+        .owner
+        .oldest_attempts(20)
+        .into_iter()
+        .map(|attempt| {
+            json!({
+                "number": attempt.number,
+                "backend": &*attempt.backend,
+                "operation": attempt.operation,
+                "state": attempt.state,
+                "ageMs": attempt.age.as_millis() as u64,
+                "shard": attempt.shard,
+            })
+        })
+        .collect();
+    Json(json!({ "backends": backends, "oldest": oldest })).into_response()
+}
+
+pub(super) async fn abandon(State(admin): State<Admin>, Path(number): Path<u64>, Json(word): Json<Word>) -> Response {
+    if word.name.trim().is_empty() || word.reason.trim().is_empty() {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "`name` and `reason` are required");
+    }
+    let why = Some((word.name, word.reason));
+    if let Err(refused) = recorded(&admin, "abandon", &number.to_string(), why).await {
+        return refused;
+    }
+    found(admin.edge.owner.abandon(number), "no such held attempt")
+}
+
+pub(super) async fn backends(State(admin): State<Admin>) -> Response {
+    let states: Vec<_> = admin
+        .edge
+        .owner
+        .backend_states()
+        .into_iter()
+        .map(|state| {
+            json!({
+                "name": &*state.name,
+                "limit": state.limit,
+                "inFlight": state.in_flight,
+                "resting": state.resting,
+                "waiting": state.waiting,
+                "idleChannels": state.idle_channels,
+                "suspended": state.suspended,
+            })
+        })
+        .collect();
+    Json(json!({ "backends": states })).into_response()
+}
+
+pub(super) async fn drain(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    match recorded(&admin, "drain_backend", &name, None).await {
+        Ok(()) => found(admin.edge.owner.drain_backend(&name), "no backend of that name"),
+        Err(refused) => refused,
+    }
+}
+
+pub(super) async fn resume(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    match recorded(&admin, "resume_backend", &name, None).await {
+        Ok(()) => found(admin.edge.owner.resume_backend(&name), "no backend of that name"),
+        Err(refused) => refused,
+    }
+}
+
+pub(super) async fn limit(State(admin): State<Admin>, Path(name): Path<String>, Json(limit): Json<Limit>) -> Response {
+    match recorded(&admin, &format!("limit_backend to {}", limit.limit), &name, None).await {
+        Ok(()) => found(admin.edge.owner.set_limit(&name, limit.limit), "no backend of that name"),
+        Err(refused) => refused,
+    }
+}
+
+fn found(done: bool, otherwise: &str) -> Response {
+    if done { Json(json!({ "done": true })).into_response() } else { problem(StatusCode::NOT_FOUND, otherwise) }
+}
+
+/// Nothing is done that was not recorded first.
+async fn recorded(admin: &Admin, action: &str, about: &str, word: Option<(String, String)>) -> Result<(), Response> {
+    let (name, reason) = word.unzip();
+    let at = admin.edge.clock.now();
+    tracing::warn!(action, about, "an operator acts");
+    let record = Record::Operated(Operated { at, action: action.to_owned(), about: about.to_owned(), name, reason });
+    let durable = admin.edge.gate.records().append(&record).await;
+    durable.map_err(|error| problem(StatusCode::SERVICE_UNAVAILABLE, format!("not done: the record {error}")))
+}

@@ -1,0 +1,77 @@
+//! Whether we can answer, and each polite no that we would give; also the gauges that are only known when asked.
+
+use serde::Serialize;
+
+use crate::edge::Edge;
+use crate::layer::policy::open_at;
+use crate::registry::name;
+use crate::route::Mode;
+
+/// `/readyz`: true while the gateway can answer, also when the answer is a no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// False only while starting or draining.
+    pub ready: bool,
+    /// Why some or all would hear a no.
+    pub reasons: Vec<Unready>,
+}
+
+/// One reason for a no.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unready {
+    /// `draining`, `not_durable`, `latched`, `observing`, `closed`, `disabled`, `backend_suspended`.
+    pub reason: &'static str,
+    /// What it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
+}
+
+/// Collects every reason.
+pub fn readiness(edge: &Edge) -> Readiness {
+    let mut reasons = Vec::new();
+    let mut say = |reason, about| reasons.push(Unready { reason, about });
+    let draining = edge.drain.begun();
+    if draining {
+        say("draining", None);
+    }
+    if !edge.gate.records().is_durable() || !edge.owner.is_durable() {
+        say("not_durable", None);
+    }
+    for latch in edge.latches.list().into_iter().filter(|l| l.suspends && l.cleared.is_none()) {
+        say("latched", Some(latch.scope.to_string()));
+    }
+    let config = edge.config();
+    let time = edge.clock.now_in_japan().time();
+    let mut tenants: Vec<_> = config.tenants.values().collect();
+    tenants.sort_by_key(|t| t.code);
+    for tenant in tenants {
+        let code = || Some(tenant.code.to_string());
+        match (tenant.enabled, open_at(tenant, time)) {
+            (false, _) => say("disabled", code()),
+            (true, false) => say("closed", code()),
+            (true, true) => {}
+        }
+        if tenant.enabled && tenant.mode == Mode::Observe {
+            say("observing", code());
+        }
+    }
+    for backend in edge.owner.backend_states() {
+        if let Some(why) = backend.suspended {
+            say("backend_suspended", Some(format!("{}: {why}", backend.name)));
+        }
+    }
+    Readiness { ready: !draining, reasons }
+}
+
+/// Sets the gauges that are computed for a scrape.
+pub(super) fn publish(edge: &Edge) {
+    edge.owner.publish_gauges();
+    let config = edge.config();
+    let time = edge.clock.now_in_japan().time();
+    let enabled = || config.tenants.values().filter(|t| t.enabled);
+    let open = enabled().any(|tenant| open_at(tenant, time));
+    let observing = enabled().filter(|t| t.mode == Mode::Observe).count();
+    edge.registry.gauge(name::SERVICE_OPEN, &[]).set(f64::from(u8::from(open)));
+    edge.registry.gauge(name::OBSERVING, &[]).set(observing as f64);
+    edge.registry.gauge(name::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+}
