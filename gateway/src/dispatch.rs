@@ -43,6 +43,12 @@ type Kiosk = oneshot::Sender<Result<Reply, Problem>>;
 
 async fn run(prepared: Prepared, kiosk: &Kiosk) -> Result<Reply, Problem> {
     let Prepared { known, route, tenant, mut facts, proven_by, call, permit } = prepared;
+    if route.operation == Operation::Amend
+        && !known.edge.gate.records().memory().watermarks.has_room(known.edge.clock.now())
+    {
+        // A change whose mark could not be remembered afterwards is not begun.
+        return Err(Problem::because(Code::Shed, "memory"));
+    }
     let mut rounds = HOUSEHOLD_ROUNDS;
     let (bound, attested) = loop {
         let household = household(&known, &route, &facts).await?;

@@ -504,11 +504,15 @@ pub const TEMPLATE_NAMES: [&str; 8] =
     ["code", "message_ja", "message_en", "request_id", "fact", "reason", "fee_may_be_taken", "retry_safe"];
 
 impl ProblemTemplate {
-    /// The client's code: by the refusal's own code, else by our code's name, else by the outcome, else `default`, else our name.
+    /// The client's code: for a refusal by its own code, which the client knows when the file has no other word for it;
+    /// else by our code's name, by the outcome, `default`, our name.
     fn client_code<'a>(&'a self, problem: &'a Problem, row: &Row) -> Cow<'a, str> {
-        let by_refusal = problem.refusal.as_ref().and_then(|(code, _)| self.codes.get(code.as_ref()));
-        let found = by_refusal
-            .or_else(|| self.codes.get(row.name))
+        if let Some((code, _)) = &problem.refusal {
+            return Cow::Borrowed(self.codes.get(code.as_ref()).map_or(code.as_ref(), String::as_str));
+        }
+        let found = self
+            .codes
+            .get(row.name)
             .or_else(|| self.codes.get(row.outcome.name()))
             .or_else(|| self.codes.get("default"));
         match found {
@@ -628,6 +632,7 @@ mod tests {
         assert_eq!(shown(Problem::new(Code::Withheld))["code"], "E901");
         assert_eq!(shown(Problem::new(Code::Draining))["code"], "E902", "falls back to its outcome");
         assert_eq!(shown(Problem::new(Code::Internal))["code"], "E999");
+        assert_eq!(shown(Problem::refused("MOVED_OUT".into(), 409))["code"], "MOVED_OUT", "the client knows this one");
         assert_eq!(shown(Problem::new(Code::MissingFact).about("a\"},{\"b"))["fact"], "a\"},{\"b");
     }
 

@@ -139,6 +139,8 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     about.findings = findings.iter().map(Into::into).collect();
     let marks = acknowledged(parts, bound, &view, after.as_ref());
     let what = What::Verbatim { status: answer.status, headers: answer.headers, body: answer.body };
+    // An acknowledged change is not superseded by the mark that it sets itself.
+    let seen_marks = if route.operation == Operation::Amend { Vec::new() } else { seen_marks };
     let answered = Answered { what, about, people, seen_marks, watermarks: marks.clone() };
     Judged { answered, document: document_kind(route), findings, claim, marks }
 }
