@@ -1,5 +1,7 @@
 //! One call at a time against a scripted backend on loopback sockets, with the journal's own thread and real time.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "only tests use it")]
+
 mod support;
 
 use std::sync::Arc;

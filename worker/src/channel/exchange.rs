@@ -221,11 +221,8 @@ async fn collect(
 async fn look_behind(mut channel: Channel) -> (Option<Channel>, bool) {
     let state = poll_fn(|cx| Poll::Ready(channel.connection.poll_without_shutdown(cx))).await;
     match state {
-        Poll::Pending => match channel.wire.peek() {
-            super::Peeked::Nothing => (Some(channel), false),
-            super::Peeked::End => (None, false),
-            super::Peeked::Bytes => (None, true),
-        },
+        // hyper has just read until the kernel had nothing more; the pool looks again before the next call.
+        Poll::Pending => (Some(channel), false),
         Poll::Ready(Ok(())) => {
             let Channel { connection, wire, .. } = channel;
             let parts = connection.into_parts();

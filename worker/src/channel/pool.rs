@@ -43,13 +43,8 @@ impl Pool {
         if idle.front().is_some_and(rested) { idle.pop_front() } else { None }
     }
 
-    /// Keeps `channel` for another call, unless `keep` are kept already.
+    /// Keeps `channel` for another call, unless `keep` are kept already. Whether anything came on it is asked when it is taken.
     pub(crate) fn put(&self, mut channel: Channel, keep: usize) {
-        match channel.inspect() {
-            Idle::Clean => {}
-            Idle::Closed => return,
-            Idle::Stray => return burn(&self.backend, Burn::StrayBytes),
-        }
         channel.idle_since = clock::now();
         let mut idle = self.lock();
         if idle.len() < keep {
