@@ -108,6 +108,19 @@ pub struct Overlap {
     pub at_us: u64,
 }
 
+/// The system of record showed a version of somebody's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Request id of the reading call; empty where it had none.
+    pub request: String,
+    /// Whose record.
+    pub person: PersonNo,
+    /// Which version.
+    pub version: u64,
+    /// When.
+    pub at: std::time::Instant,
+}
+
 /// How often a fault's window opened, and how often it did harm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
@@ -128,6 +141,7 @@ pub struct Chronicle {
     firings: Mutex<Vec<Firing>>,
     executions: Mutex<Vec<Execution>>,
     overlaps: Mutex<Vec<Overlap>>,
+    readings: Mutex<Vec<Reading>>,
     under_way: DashMap<PersonNo, Vec<String>>,
 }
 
@@ -139,6 +153,7 @@ impl Chronicle {
             firings: Mutex::default(),
             executions: Mutex::default(),
             overlaps: Mutex::default(),
+            readings: Mutex::default(),
             under_way: DashMap::new(),
         }
     }
@@ -208,6 +223,18 @@ impl Chronicle {
     /// Executions that are over, since the last call.
     pub fn take_executions(&self) -> Vec<Execution> {
         std::mem::take(&mut *held(&self.executions))
+    }
+
+    pub(super) fn showed(&self, request: &str, person: PersonNo, version: u64) {
+        let mut readings = held(&self.readings);
+        if readings.len() < MOST_ENTRIES {
+            readings.push(Reading { request: request.to_owned(), person, version, at: std::time::Instant::now() });
+        }
+    }
+
+    /// What the system of record showed, since the last call.
+    pub fn take_readings(&self) -> Vec<Reading> {
+        std::mem::take(&mut *held(&self.readings))
     }
 
     /// Every time two executions for one person met.

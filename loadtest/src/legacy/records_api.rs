@@ -17,7 +17,7 @@ pub(super) async fn answer(world: &Arc<World>, request: &Request) -> Answer {
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["v2", "cards", serial]) => card(world, echo, serial),
-        ("GET", ["v2", "residents", id]) => on(world, echo, id, |record| resident(world, &record)),
+        ("GET", ["v2", "residents", id]) => on(world, echo, id, |record| resident(world, echo, &record)),
         ("GET", ["v2", "version", id]) => {
             on(world, echo, id, |record| json!({ "id": record.person.id, "version": record.version.to_string() }))
         }
@@ -36,17 +36,24 @@ fn card(world: &World, echo: &str, serial: &str) -> Answer {
 
 fn on(world: &World, echo: &str, id: &str, describe: impl FnOnce(Arc<Record>) -> Value) -> Answer {
     match world.register().find(id).and_then(|no| world.register().get(no)) {
-        Some(record) => Answer::json(200, echo, &describe(record)),
+        Some(record) => {
+            world.chronicle().showed(echo, record.person.no, record.version);
+            Answer::json(200, echo, &describe(record))
+        }
         None => Answer::error(404, echo, "NOT_FOUND", id),
     }
 }
 
 /// The record with everybody of the household.
-fn resident(world: &World, record: &Record) -> Value {
+fn resident(world: &World, echo: &str, record: &Record) -> Value {
     let city = world.city(record.person.city).map(|city| city.municipality.code.as_str()).unwrap_or_default();
     let mut body = record.json(city);
     let members = record.person.household.iter().filter_map(|no| world.register().get(*no));
-    let household: Vec<Value> = members.map(|member| member.json(city)).collect();
+    let show = |member: Arc<Record>| {
+        world.chronicle().showed(echo, member.person.no, member.version);
+        member.json(city)
+    };
+    let household: Vec<Value> = members.map(show).collect();
     if let Some(fields) = body.as_object_mut() {
         fields.insert("household".into(), household.into());
     }
