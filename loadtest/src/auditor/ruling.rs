@@ -25,8 +25,8 @@ pub struct Asked {
 pub struct Sheet {
     /// Whose data stands on it, each with the version of the record that it was taken from.
     pub people: BTreeMap<String, u64>,
-    /// The print job it was rendered for.
-    pub job: u64,
+    /// It is in the place that it was laid out for, and no person's block mixes records or versions.
+    pub whole: bool,
 }
 
 /// A paper as the world that wrote it knows it.
@@ -134,8 +134,9 @@ pub struct Claim {
 pub struct Auditor {
     /// What was public knowledge, and since when.
     pub known: Known,
-    issue_numbers: HashMap<String, (u64, String)>,
-    contents: HashMap<[u8; 32], BTreeSet<String>>,
+    // Digests, since a long run remembers millions of them.
+    issue_numbers: HashMap<u128, (u64, u128)>,
+    contents: HashMap<u128, u128>,
 }
 
 impl Auditor {
@@ -167,14 +168,25 @@ impl Auditor {
     }
 
     fn delivered_before(&mut self, asked: &Asked, paper: &Paper, shown: &Shown) -> bool {
-        let holder = self
-            .issue_numbers
-            .entry(shown.issue_number.clone())
-            .or_insert_with(|| (asked.number, asked.replay_key.clone()));
-        let same_number = holder.0 != asked.number && holder.1 != asked.replay_key;
-        let owners = self.contents.entry(paper.content).or_insert_with(|| asked.residents.clone());
-        same_number || *owners != asked.residents
+        let replay = digest([asked.replay_key.as_str()]);
+        let holder = *self.issue_numbers.entry(digest([shown.issue_number.as_str()])).or_insert((asked.number, replay));
+        let same_number = holder.0 != asked.number && holder.1 != replay;
+        let residents = digest(asked.residents.iter().map(String::as_str));
+        let content = u128::from_be_bytes(std::array::from_fn(|n| paper.content.get(n).copied().unwrap_or(0)));
+        let owners = *self.contents.entry(content).or_insert(residents);
+        same_number || owners != residents
     }
+}
+
+/// 128 bits of a list of texts.
+fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher.update(&(text.len() as u64).to_be_bytes()).update(text.as_bytes());
+    }
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    u128::from_be_bytes(bytes)
 }
 
 fn persons(asked: &Asked, shown: &Shown) -> Ruling {
@@ -183,8 +195,7 @@ fn persons(asked: &Asked, shown: &Shown) -> Ruling {
     if shown.kind != asked.kind || named.is_disjoint(&expected) {
         return Err(Harm::WrongPerson);
     }
-    let jobs: BTreeSet<u64> = shown.sheets.iter().map(|sheet| sheet.job).collect();
-    let whole = shown.sheets.len() == shown.promised_sheets && jobs.len() == 1;
+    let whole = shown.sheets.len() == shown.promised_sheets && shown.sheets.iter().all(|sheet| sheet.whole);
     if named == expected && whole { Ok(()) } else { Err(Harm::MixedPage) }
 }
 
@@ -203,8 +214,8 @@ mod tests {
         }
     }
 
-    fn sheet(job: u64, people: &[(&str, u64)]) -> Sheet {
-        Sheet { people: people.iter().map(|(r, v)| ((*r).to_owned(), *v)).collect(), job }
+    fn sheet(people: &[(&str, u64)]) -> Sheet {
+        Sheet { people: people.iter().map(|(r, v)| ((*r).to_owned(), *v)).collect(), whole: true }
     }
 
     fn paper(number: &str, sheets: Vec<Sheet>) -> Paper {
@@ -222,15 +233,15 @@ mod tests {
     fn each_harm_is_told_from_the_others() {
         let now = Instant::now();
         let judge = |who: &[&str], paper: Paper| Auditor::default().judge_paper(&asked(1, who, now), &paper);
-        let own = || paper("1", vec![sheet(1, &[("a", 1), ("b", 1)]), sheet(1, &[("a", 1)])]);
+        let own = || paper("1", vec![sheet(&[("a", 1), ("b", 1)]), sheet(&[("a", 1)])]);
         assert_eq!(judge(&["a", "b"], own()), Ok(()));
         assert_eq!(judge(&["c"], own()), Err(Harm::WrongPerson));
         assert_eq!(judge(&["a"], own()), Err(Harm::MixedPage), "somebody too many");
         assert_eq!(judge(&["a", "b", "c"], own()), Err(Harm::MixedPage), "somebody missing");
         assert_eq!(
-            judge(&["a", "b"], with(own(), |s| s.sheets[1].job = 2)),
+            judge(&["a", "b"], with(own(), |s| s.sheets[1].whole = false)),
             Err(Harm::MixedPage),
-            "another job's sheet"
+            "a torn sheet"
         );
         assert_eq!(judge(&["a", "b"], with(own(), |s| s.promised_sheets = 3)), Err(Harm::MixedPage), "a sheet missing");
         assert_eq!(judge(&["a", "b"], with(own(), |s| s.kind = "seal".into())), Err(Harm::WrongPerson));
@@ -244,7 +255,7 @@ mod tests {
         let judge = |probe| {
             let mut auditor = Auditor::default();
             auditor.known.note("a", 2, after(10));
-            auditor.judge_paper(&asked(1, &["a"], probe), &paper("1", vec![sheet(1, &[("a", 1)])]))
+            auditor.judge_paper(&asked(1, &["a"], probe), &paper("1", vec![sheet(&[("a", 1)])]))
         };
         assert_eq!(judge(after(10)), Ok(()));
         assert_eq!(judge(after(11)), Err(Harm::Stale));
@@ -253,7 +264,7 @@ mod tests {
     #[test]
     fn one_number_for_two_sessions_is_a_duplicate_and_a_replay_is_not() {
         let now = Instant::now();
-        let one = paper("1", vec![sheet(1, &[("a", 1)])]);
+        let one = paper("1", vec![sheet(&[("a", 1)])]);
         let mut auditor = Auditor::default();
         assert_eq!(auditor.judge_paper(&asked(1, &["a"], now), &one), Ok(()));
         let replay = Asked { number: 2, ..asked(1, &["a"], now) };
@@ -265,9 +276,9 @@ mod tests {
     fn one_content_for_two_residents_is_a_duplicate_even_under_two_numbers() {
         let now = Instant::now();
         let mut auditor = Auditor::default();
-        let first = paper("1", vec![sheet(1, &[("a", 1)])]);
+        let first = paper("1", vec![sheet(&[("a", 1)])]);
         assert_eq!(auditor.judge_paper(&asked(1, &["a"], now), &first), Ok(()));
-        let second = Paper { content: first.content, ..paper("2", vec![sheet(2, &[("b", 1)])]) };
+        let second = Paper { content: first.content, ..paper("2", vec![sheet(&[("b", 1)])]) };
         assert_eq!(auditor.judge_paper(&asked(2, &["b"], now), &second), Err(Harm::Duplicate));
     }
 

@@ -1,7 +1,14 @@
 //! Real processes around the simulated backend: started, measured and killed by handle, never by name.
 
+mod admin;
 mod gateway;
 mod process;
+pub mod prometheus;
+mod protection;
+mod town;
 
+pub use admin::{Admin, OpenLatch};
 pub use gateway::{Gateway, Site};
 pub use process::{Process, StartError, cpu_of_tree};
+pub use protection::{brisk, protecting};
+pub use town::{FaultLog, Logs, Town, TownPlan};

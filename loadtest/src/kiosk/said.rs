@@ -52,10 +52,13 @@ impl Said {
                 json().map_or(Self::Other(reply.status.as_u16()), |body| problem(reply.status.as_u16(), &body))
             }
             "application/json" => json().map_or(Self::Other(reply.status.as_u16()), |body| {
+                if let Some(problem) = kiosk_problem(reply.status.as_u16(), &body) {
+                    return Self::Problem(problem);
+                }
                 match body.pointer("/error/code").and_then(Value::as_str) {
-                    Some(code) => Self::Refused(code.to_owned()),
+                    Some(code) if matches!(reply.status.as_u16(), 409 | 422) => Self::Refused(code.to_owned()),
                     None if reply.status.is_success() => Self::Data(body),
-                    None => Self::Other(reply.status.as_u16()),
+                    _ => Self::Other(reply.status.as_u16()),
                 }
             }),
             _ if reply.status == http::StatusCode::NO_CONTENT => Self::Data(Value::Null),
@@ -75,6 +78,24 @@ impl Said {
 fn media_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
+}
+
+/// The gateway's no in the words of the worked configuration's kiosks (`[problems.kiosk-json]`).
+fn kiosk_problem(status: u16, body: &Value) -> Option<Problem> {
+    let reason = body.pointer("/error/reason")?.as_str()?.to_owned();
+    let word = match body.pointer("/error/code")?.as_str()? {
+        "WITHHELD" => "withheld",
+        "BUSY" => "shed",
+        "EXPIRED" => "expired",
+        "CLOSED" => "closed",
+        "SUSPENDED" => "suspended",
+        "REJECTED" => "rejected",
+        "INDETERMINATE" => "indeterminate",
+        "SEKISHO" => "failed",
+        // A backend's declared refusal keeps its own code.
+        _ => return None,
+    };
+    Some(Problem { status, word: word.to_owned(), reason })
 }
 
 fn problem(status: u16, body: &Value) -> Said {
@@ -109,6 +130,19 @@ mod tests {
         for no in [direct, rebuilt] {
             assert!(matches!(no, Said::Refused(code) if code == "MOVED_OUT"));
         }
+    }
+
+    #[test]
+    fn the_kiosks_own_words_for_a_no_are_understood() {
+        let body = r#"{"error":{"code":"WITHHELD","reason":"identity"},"retrySafe":true}"#;
+        assert_eq!(said(502, "application/json", body).problem_word(), Some("withheld"));
+        let refusal = said(409, "application/json", r#"{"error":{"code":"MOVED_OUT","reason":"refused"}}"#);
+        assert!(matches!(refusal, Said::Refused(code) if code == "MOVED_OUT"));
+    }
+
+    #[test]
+    fn a_failure_of_the_backend_is_not_a_lawful_no() {
+        assert!(matches!(said(503, "application/json", r#"{"error":{"code":"PRINT_TIMEOUT"}}"#), Said::Other(503)));
     }
 
     #[test]

@@ -1,0 +1,58 @@
+//! The gateway's configuration for a town: the worked one of the demonstration, with this town's addresses in it.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use toml::{Table, Value};
+
+use super::town::Town;
+
+/// The configuration that the README explains.
+const WORKED: &str = include_str!("../../demo/gateway.toml");
+
+/// The worked configuration in front of `town`, listening on free ports.
+pub fn protecting(town: &Town) -> anyhow::Result<Table> {
+    let mut table: Table = WORKED.parse()?;
+    for listener in ["server", "metrics", "admin"] {
+        section(&mut table, listener)?.insert("listen".to_owned(), "127.0.0.1:0".into());
+    }
+    let backends = section(&mut table, "backends")?;
+    for (name, address) in [("issuer", town.issuer()), ("residents", town.records())] {
+        redirect(backends, name, address)?;
+    }
+    Ok(table)
+}
+
+fn redirect(backends: &mut Table, name: &str, address: SocketAddr) -> anyhow::Result<()> {
+    section(backends, name)?.insert("address".to_owned(), format!("http://{address}").into());
+    Ok(())
+}
+
+fn section<'a>(table: &'a mut Table, name: &str) -> anyhow::Result<&'a mut Table> {
+    let value = table.entry(name.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+    value.as_table_mut().with_context(|| format!("`{name}` is not a table"))
+}
+
+/// The same checks with time-outs for a run in which something hangs all the time: seconds where the worked configuration
+/// has tens of them, and room for many calls at once.
+pub fn brisk(mut table: Table) -> Table {
+    let each = |table: &mut Table, kind: &str, change: &dyn Fn(&mut Table)| {
+        let sections = table.get_mut(kind).and_then(Value::as_table_mut).into_iter().flat_map(|t| t.iter_mut());
+        sections.filter_map(|(_, section)| section.as_table_mut()).for_each(change);
+    };
+    each(&mut table, "routes", &|route| {
+        route.insert("timeout".to_owned(), "2s".into());
+        route.insert("max_run".to_owned(), "3s".into());
+    });
+    each(&mut table, "lookups", &|lookup| {
+        lookup.insert("timeout".to_owned(), "800ms".into());
+    });
+    each(&mut table, "backends", &|backend| {
+        backend.insert("max_in_flight".to_owned(), 96.into());
+        if let Some(hazards) = backend.get_mut("hazards").and_then(Value::as_table_mut) {
+            hazards.remove("tick_spacing");
+            hazards.insert("settle_after_timeout".to_owned(), "200ms".into());
+        }
+    });
+    table
+}
