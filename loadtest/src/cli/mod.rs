@@ -1,10 +1,15 @@
 //! Command line: one subcommand a file; this one only dispatches.
 
+mod demo;
+mod gateway;
+mod incidents;
 mod legacy;
 mod mutations;
+mod soak;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -18,6 +23,15 @@ struct Cli {
 enum Command {
     /// Run the simulated legacy backend until Ctrl-C.
     Legacy(legacy::Args),
+    /// Replay the reported incidents straight at the backend and through a gateway.
+    Incidents(incidents::Args),
+    /// Replay every incident, write a report, and stay up for trying things by hand.
+    Demo(demo::Args),
+    /// Very many issuances through the gateway while every fault fires.
+    Soak(soak::Args),
+    /// The gateway itself.
+    #[command(hide = true, disable_help_flag = true)]
+    Gateway(gateway::Args),
     /// Break each invariant in a scratch copy and expect a test to name it.
     Mutations(mutations::Args),
 }
@@ -26,10 +40,19 @@ enum Command {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Legacy(args) => legacy::run(args),
+        Command::Incidents(args) => incidents::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Soak(args) => soak::run(args),
+        Command::Gateway(args) => gateway::run(args),
         Command::Mutations(args) => mutations::run(args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// The runtime of everything that is not the gateway.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }

@@ -1,5 +1,7 @@
 //! One incident on one path, as it is written to JSON lines, table and report.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::incidents::catalogue::Expected;
@@ -74,6 +76,8 @@ pub struct Row {
     pub alarms_closed_by_retry: u64,
     /// Latches that are set at the end.
     pub latches: u64,
+    /// Unaffected requests that were not served, by what the kiosk was told.
+    pub unserved: BTreeMap<String, u64>,
     /// Wall-clock seconds.
     pub seconds: f64,
 }
@@ -105,6 +109,7 @@ impl Row {
             misapplied: 0,
             alarms_closed_by_retry: 0,
             latches: 0,
+            unserved: BTreeMap::new(),
             seconds: 0.0,
         }
     }
