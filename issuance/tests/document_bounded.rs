@@ -1,5 +1,7 @@
 //! Whatever comes in, reading it ends, with a document or a reason, and says the same twice.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail this way")]
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -116,6 +118,15 @@ fn page(content: &[u8]) -> Vec<u8> {
     offsets.iter().for_each(|o| out.extend(format!("{o:010} 00000 n \n").into_bytes()));
     out.extend(format!("trailer\n<</Size 6/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n").into_bytes());
     out
+}
+
+#[test]
+fn what_fuzzing_found_stays_fixed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/regressions");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        read_twice(&bytes).unwrap();
+    }
 }
 
 #[test]

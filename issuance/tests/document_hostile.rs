@@ -1,5 +1,7 @@
 //! What a printer might show differently, or not at all, is refused, each for its own reason.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail this way")]
+
 use std::path::{Path, PathBuf};
 
 use sekisho_issuance::document::{Limits, Unreadable, read};

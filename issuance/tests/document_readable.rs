@@ -1,5 +1,7 @@
 //! What other producers' documents say is read as poppler reads them, character by character and place by place.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail this way")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

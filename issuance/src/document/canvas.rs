@@ -105,7 +105,6 @@ impl<'b> Canvas<'b> {
 
     /// Adds the glyphs of one text operator, painted in `shades` under `clip`.
     pub(super) fn text(&mut self, glyphs: Vec<Glyph>, shades: &[Shade], clip: Clip) -> Result<(), Unreadable> {
-        self.budget.compare(glyphs.len())?;
         let mut around: Option<Area> = None;
         for glyph in glyphs.iter().filter(|g| !g.is_blank()) {
             let core = glyph.core();

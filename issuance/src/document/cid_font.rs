@@ -69,6 +69,7 @@ impl CidFont {
         let glyphs = match objects.stream(program(b"FontFile2")) {
             Some(stream) if is_truetype => {
                 let chars = GlyphChars::read(&objects.decode(stream, budget)?);
+                budget.inflate(chars.bytes())?;
                 let map = descendant.raw(b"CIDToGIDMap");
                 match (objects.stream(map), objects.resolve(map)?) {
                     (Some(stream), _) => Glyphs::Mapped(chars, objects.decode(stream, budget)?.into_owned()),
@@ -86,7 +87,7 @@ impl CidFont {
             embedded,
             glyphs,
             default_width: objects.number(descendant, b"DW")?.unwrap_or(1000.0),
-            widths: widths(objects, descendant)?,
+            widths: widths(objects, descendant, budget)?,
         })
     }
 
@@ -198,13 +199,14 @@ fn codes(objects: &Objects<'_>, dict: &Dict<'_>, budget: &Budget) -> Result<Code
     }
 }
 
-fn widths(objects: &Objects<'_>, descendant: &Dict<'_>) -> Result<Widths, Unreadable> {
+fn widths(objects: &Objects<'_>, descendant: &Dict<'_>, budget: &Budget) -> Result<Widths, Unreadable> {
     let mut widths = Widths::default();
     let mut items = objects.array(descendant, b"W")?.unwrap_or_default().iter();
     while let Some(first) = items.next() {
         let first = objects.resolve(first)?.unsigned().ok_or(MALFORMED)?;
         match objects.resolve(items.next().ok_or(MALFORMED)?)? {
             Value::Array(each) => {
+                budget.inflate(32 * each.len())?;
                 for (cid, width) in (first..).zip(each) {
                     widths.each.insert(cid, objects.resolve(width)?.number().ok_or(MALFORMED)?);
                 }
@@ -212,6 +214,7 @@ fn widths(objects: &Objects<'_>, descendant: &Dict<'_>) -> Result<Widths, Unread
             last => {
                 let last = last.unsigned().ok_or(MALFORMED)?;
                 let width = objects.resolve(items.next().ok_or(MALFORMED)?)?.number().ok_or(MALFORMED)?;
+                budget.inflate(16)?;
                 widths.ranges.push((first, last, width));
             }
         }

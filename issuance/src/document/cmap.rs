@@ -91,7 +91,8 @@ impl CharacterMap {
         let text = end.starts_with(b"endbf");
         let mut next = || lexer.next().map_err(|_| MALFORMED)?.ok_or(MALFORMED);
         loop {
-            budget.compare(1)?;
+            // What one entry costs to keep.
+            budget.inflate(64)?;
             let (bytes, low) = match next()? {
                 Token::Keyword(keyword) if keyword == end => return Ok(()),
                 token => code(&token)?,
@@ -111,6 +112,7 @@ impl CharacterMap {
                 }
                 Token::ArrayOpen if text && range => {
                     for code in low..=high {
+                        budget.inflate(64)?;
                         let Token::String(target) = next()? else { return Err(MALFORMED) };
                         let target = Target::Text(utf16(&target)?);
                         self.ranges.push(Range { bytes, low: code, high: code, target });

@@ -33,6 +33,7 @@ impl<'c, 'b> Content<'c, 'b> {
     /// The next operator; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Step<'c>>, Unreadable> {
         self.operands.clear();
+        let room = self.budget.operands();
         loop {
             let Some(token) = self.lexer.next().map_err(|_| MALFORMED)? else {
                 return if self.operands.is_empty() { Ok(None) } else { Err(MALFORMED) };
@@ -47,7 +48,7 @@ impl<'c, 'b> Content<'c, 'b> {
                     return Ok(Some(Step::Operator(keyword)));
                 }
                 token if self.operands.len() < MAX_OPERANDS => {
-                    let value = parse(&mut self.lexer, token, Place::Content, self.budget.depth);
+                    let value = parse(&mut self.lexer, token, Place::Content, &room);
                     self.operands.push(value.map_err(in_content)?);
                 }
                 _ => return Err(MALFORMED),

@@ -40,7 +40,7 @@ impl<'a> File<'a> {
         }
         let mut sections = vec![last];
         if let Some(previous) = sections.first().and_then(|s| s.previous) {
-            if !is_linearized(bytes, body, limits)? {
+            if !is_linearized(bytes, body, budget)? {
                 return Err(Unreadable("revised"));
             }
             let main = Section::read(bytes, previous, limits, budget)?;
@@ -50,7 +50,7 @@ impl<'a> File<'a> {
             sections.push(main);
         }
         let entries = xref::merge(&sections, limits)?;
-        let objects = tile(bytes, body, &sections, &entries, limits)?;
+        let objects = tile(bytes, body, &sections, &entries, limits, budget)?;
         let listed = entries.values().filter(|e| matches!(e, Entry::At(_))).count();
         let unlisted = sections.iter().filter(|s| !s.listed_in(&entries)).count();
         if objects.len() != listed + unlisted {
@@ -86,25 +86,30 @@ fn trailing(bytes: &[u8]) -> Result<usize, Unreadable> {
 }
 
 /// A linearized file (annex F) has two cross-reference sections of one revision, and says so in its first object.
-fn is_linearized(bytes: &[u8], body: usize, limits: &Limits) -> Result<bool, Unreadable> {
+fn is_linearized(bytes: &[u8], body: usize, budget: &Budget) -> Result<bool, Unreadable> {
     let mut lexer = Lexer::new(bytes, body);
-    let Some((_, value)) = object_start(&mut lexer, limits.max_depth)? else { return Ok(false) };
+    let Some((_, value)) = object_start(&mut lexer, budget)? else { return Ok(false) };
     let Some(dict) = value.dict() else { return Ok(false) };
     let length = dict.raw(b"L").unsigned().map(|l| l as usize);
     Ok(!dict.raw(b"Linearized").is_null() && length == Some(bytes.len()))
 }
 
 /// `n 0 obj` and the value after it; `None` when something else stands here.
-pub(super) fn object_start<'a>(lexer: &mut Lexer<'a>, depth: usize) -> Result<Option<(u32, Value<'a>)>, Unreadable> {
+pub(super) fn object_start<'a>(lexer: &mut Lexer<'a>, budget: &Budget) -> Result<Option<(u32, Value<'a>)>, Unreadable> {
+    let Some(number) = object_number(lexer)? else { return Ok(None) };
+    let first = lexer.next()?.ok_or(MALFORMED)?;
+    Ok(Some((number, parse(lexer, first, Place::File, &budget.values)?)))
+}
+
+/// `n 0 obj`.
+fn object_number(lexer: &mut Lexer<'_>) -> Result<Option<u32>, Unreadable> {
     let Some(Token::Number(number)) = lexer.next()? else { return Ok(None) };
     let Some(Token::Number(generation)) = lexer.next()? else { return Ok(None) };
     let Some(Token::Keyword(b"obj")) = lexer.next()? else { return Ok(None) };
     if generation.unsigned() != Some(0) {
         return Err(Unreadable("revised"));
     }
-    let number = number.unsigned().ok_or(MALFORMED)?;
-    let first = lexer.next()?.ok_or(MALFORMED)?;
-    Ok(Some((number, parse(lexer, first, Place::File, depth)?)))
+    number.unsigned().map(Some).ok_or(MALFORMED)
 }
 
 /// Walks the file from its first byte to its last; everything is an object, a listed section or white space.
@@ -114,6 +119,7 @@ fn tile<'a>(
     sections: &[Section<'a>],
     entries: &HashMap<u32, Entry>,
     limits: &Limits,
+    budget: &Budget,
 ) -> Result<Vec<TopLevel<'a>>, Unreadable> {
     let mut lexer = Lexer::new(bytes, body);
     let mut objects: Vec<TopLevel<'a>> = Vec::with_capacity(entries.len());
@@ -139,7 +145,7 @@ fn tile<'a>(
             if rest.starts_with(b"xref") || rest.starts_with(b"trailer") {
                 return Err(Unreadable("revised"));
             }
-            let (number, value) = object_start(&mut lexer, limits.max_depth)?.ok_or(GARBAGE)?;
+            let (number, value) = object_start(&mut lexer, budget)?.ok_or(GARBAGE)?;
             if objects.len() >= limits.max_objects {
                 return Err(Unreadable("too_many_objects"));
             }
@@ -162,8 +168,8 @@ fn tile<'a>(
 fn duplicate_or_broken(number: u32, seen: &[TopLevel<'_>], bytes: &[u8], entries: &HashMap<u32, Entry>) -> Unreadable {
     let elsewhere = match entries.get(&number) {
         Some(Entry::At(offset)) => matches!(
-            object_start(&mut Lexer::new(bytes, *offset), 64),
-            Ok(Some((found, _))) if found == number
+            object_number(&mut Lexer::new(bytes, *offset)),
+            Ok(Some(found)) if found == number
         ),
         Some(Entry::Inside { .. }) => true,
         None => false,
@@ -194,8 +200,9 @@ pub(super) fn finish<'a>(
     let length = match dict.raw(b"Length") {
         Value::Reference(number) => {
             let Some(Entry::At(offset)) = entries.get(number) else { return Err(MALFORMED) };
-            match object_start(&mut Lexer::new(bytes, *offset), 1)? {
-                Some((found, value)) if found == *number => value.unsigned(),
+            let mut lexer = Lexer::new(bytes, *offset);
+            match (object_number(&mut lexer)?, lexer.next()?) {
+                (Some(found), Some(Token::Number(length))) if found == *number => length.unsigned(),
                 _ => None,
             }
         }

@@ -194,7 +194,7 @@ fn lzw(data: &[u8], parameters: &Dict<'_>, ceiling: usize) -> Result<Vec<u8>, Un
 
 /// Base 85 and how many bytes it took, `~>` included.
 pub(super) fn ascii85(data: &[u8]) -> Result<(Vec<u8>, usize), Unreadable> {
-    let mut out = Vec::with_capacity(data.len() / 5 * 4 + 4);
+    let mut out = Vec::with_capacity((data.len() / 5 * 4).min(1 << 16));
     let mut group = [0u8; 5];
     let mut filled = 0;
     for (at, &byte) in data.iter().enumerate() {
@@ -235,7 +235,7 @@ fn base85(group: [u8; 5]) -> Result<[u8; 4], Unreadable> {
 
 /// Hexadecimal digits and how many bytes they took, `>` included.
 pub(super) fn ascii_hex(data: &[u8]) -> Result<(Vec<u8>, usize), Unreadable> {
-    let mut out = Vec::with_capacity(data.len() / 2);
+    let mut out = Vec::with_capacity((data.len() / 2).min(1 << 16));
     let mut high = None;
     for (at, &byte) in data.iter().enumerate() {
         if byte == b'>' {

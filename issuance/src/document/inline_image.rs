@@ -18,6 +18,7 @@ impl<'c> InlineImage<'c> {
     /// Reads from after `BI` to after `EI`.
     pub(super) fn read(lexer: &mut Lexer<'c>, budget: &Budget) -> Result<Self, Unreadable> {
         let mut entries = Vec::new();
+        let room = budget.operands();
         loop {
             let key = match lexer.next()?.ok_or(BAD)? {
                 Token::Keyword(b"ID") => break,
@@ -25,7 +26,7 @@ impl<'c> InlineImage<'c> {
                 _ => return Err(BAD),
             };
             let token = lexer.next()?.ok_or(BAD)?;
-            entries.push((key, parse(lexer, token, Place::Content, budget.depth)?));
+            entries.push((key, parse(lexer, token, Place::Content, &room)?));
         }
         let dict = Dict::new(entries)?;
         if !lexer.rest().first().copied().is_some_and(is_white) {

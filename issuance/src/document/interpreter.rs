@@ -236,6 +236,8 @@ impl<'o, 'a> Run<'_, 'o, 'a> {
     }
 
     fn construct(&mut self, operator: &[u8], content: &Content<'_, '_>) -> Result<(), Unreadable> {
+        // What a piece of a path costs to keep.
+        self.interpreter.budget.inflate(256)?;
         let matrix = self.state.matrix;
         let at = |[x, y]: [f64; 2]| matrix.apply(x, y);
         match operator {

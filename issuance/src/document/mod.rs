@@ -52,7 +52,7 @@ pub struct Limits {
     pub max_pages: usize,
     /// Indirect objects.
     pub max_objects: usize,
-    /// All streams after decoding, together.
+    /// All streams after decoding, together, and what is kept because of them.
     pub max_inflated_bytes: usize,
     /// Content operators, all pages together.
     pub max_operators: usize,
@@ -66,7 +66,7 @@ impl Default for Limits {
             max_file_bytes: 4 << 20,
             max_pages: 64,
             max_objects: 20_000,
-            max_inflated_bytes: 32 << 20,
+            max_inflated_bytes: 16 << 20,
             max_operators: 200_000,
             max_depth: 24,
         }

@@ -73,7 +73,7 @@ impl<'a> Objects<'a> {
         let inside = file.entries.values().filter(|e| matches!(e, Entry::Inside { .. })).count();
         let mut found = 0;
         for (stream, count, first, data) in &streams.0 {
-            let members = members(data, *count, *first, budget.depth)?;
+            let members = members(data, *count, *first, budget)?;
             for (index, (number, value)) in members.into_iter().enumerate() {
                 let expected = Entry::Inside { stream: *stream, index: index as u32 };
                 match file.entries.get(&number) {
@@ -226,7 +226,12 @@ fn place<'a>(stored: &mut [Option<Stored<'a>>], number: u32, object: Stored<'a>)
 }
 
 /// The objects in one object stream (7.5.7): numbers and offsets first, then the values without anything between.
-fn members(data: &[u8], count: usize, first: usize, depth: usize) -> Result<Vec<(u32, Value<'_>)>, Unreadable> {
+fn members<'d>(
+    data: &'d [u8],
+    count: usize,
+    first: usize,
+    budget: &Budget,
+) -> Result<Vec<(u32, Value<'d>)>, Unreadable> {
     let mut numbers = Lexer::new(data, 0);
     let mut values = Lexer::new(data, first);
     let mut members = Vec::new();
@@ -242,7 +247,7 @@ fn members(data: &[u8], count: usize, first: usize, depth: usize) -> Result<Vec<
             return Err(Unreadable("garbage"));
         }
         let token = values.next()?.ok_or(MALFORMED)?;
-        members.push((number, parse(&mut values, token, Place::File, depth)?));
+        members.push((number, parse(&mut values, token, Place::File, &budget.values)?));
     }
     numbers.skip_blank();
     values.skip_blank();

@@ -110,6 +110,7 @@ impl<'o, 'a> Run<'_, 'o, 'a> {
         let font = parameters.font.clone().ok_or(Unreadable("missing_resource"))?;
         let (size, scale) = (parameters.size, parameters.scale);
         let to_page = self.state.matrix;
+        let budget = self.interpreter.budget;
         let base = Matrix([size * scale, 0.0, 0.0, size, 0.0, parameters.rise]);
         let mut glyphs = Vec::new();
         for item in items {
@@ -138,6 +139,7 @@ impl<'o, 'a> Run<'_, 'o, 'a> {
                     let advance = Matrix::translate((width * size + spacing) * scale, 0.0).then(text.matrix);
                     let (pen, _) = advance.then(to_page).apply(0.0, parameters.rise);
                     if upright {
+                        budget.inflate(size_of::<Glyph>())?;
                         glyphs.push(Glyph::new(Rc::clone(&shown.text), x, x + width * a, pen, baseline, size_mm));
                     }
                     text.matrix = advance;

@@ -8,6 +8,11 @@ pub(super) struct GlyphChars(Vec<(u16, char)>);
 const MAX_PAIRS: usize = 200_000;
 
 impl GlyphChars {
+    /// What the map costs to keep.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.len() * size_of::<(u16, char)>()
+    }
+
     /// The Unicode maps of a font program; empty when it has none, as most subsets do.
     pub(super) fn read(font: &[u8]) -> Self {
         Self::unicode_maps(font).unwrap_or_default()

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Unreadable;
+use super::budget::Room;
 use super::lex::{Lexer, Number, Token};
 
 /// One object. Streams are kept beside their dictionary, see [`super::objects`].
@@ -84,13 +85,25 @@ pub(super) enum Place {
 
 const MALFORMED: Unreadable = Unreadable("malformed");
 
-/// Reads one value whose first token has been taken; `depth` is what may still be nested.
+/// Reads one value whose first token has been taken.
 pub(super) fn parse<'a>(
     lexer: &mut Lexer<'a>,
     first: Token<'a>,
     place: Place,
+    room: &Room,
+) -> Result<Value<'a>, Unreadable> {
+    nested(lexer, first, place, room, room.depth)
+}
+
+/// `depth` is what may still be nested.
+fn nested<'a>(
+    lexer: &mut Lexer<'a>,
+    first: Token<'a>,
+    place: Place,
+    room: &Room,
     depth: usize,
 ) -> Result<Value<'a>, Unreadable> {
+    room.value()?;
     Ok(match first {
         Token::Number(number) => reference(lexer, number, place).unwrap_or(Value::Number(number)),
         Token::Name(name) => Value::Name(name),
@@ -101,7 +114,7 @@ pub(super) fn parse<'a>(
             loop {
                 match lexer.next()?.ok_or(MALFORMED)? {
                     Token::ArrayClose => break Value::Array(items),
-                    token => items.push(parse(lexer, token, place, depth)?),
+                    token => items.push(nested(lexer, token, place, room, depth)?),
                 }
             }
         }
@@ -115,7 +128,7 @@ pub(super) fn parse<'a>(
                     _ => return Err(MALFORMED),
                 };
                 let token = lexer.next()?.ok_or(MALFORMED)?;
-                entries.push((key, parse(lexer, token, place, depth)?));
+                entries.push((key, nested(lexer, token, place, room, depth)?));
             }
         }
         Token::Keyword(b"null") => Value::Null,

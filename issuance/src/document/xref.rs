@@ -42,7 +42,7 @@ impl<'a> Section<'a> {
     pub(super) fn read(bytes: &'a [u8], offset: usize, limits: &Limits, budget: &Budget) -> Result<Self, Unreadable> {
         let mut lexer = Lexer::new(bytes, offset);
         let (entries, trailer, is_table) = if lexer.take_tag(b"xref") {
-            let (entries, trailer) = table(&mut lexer, limits)?;
+            let (entries, trailer) = table(&mut lexer, limits, budget)?;
             (entries, trailer, true)
         } else {
             let (entries, trailer) = stream(&mut lexer, bytes, limits, budget)?;
@@ -82,7 +82,7 @@ pub(super) fn merge(sections: &[Section<'_>], limits: &Limits) -> Result<HashMap
 
 type Entries = Vec<(u32, Entry)>;
 
-fn table<'a>(lexer: &mut Lexer<'a>, limits: &Limits) -> Result<(Entries, Dict<'a>), Unreadable> {
+fn table<'a>(lexer: &mut Lexer<'a>, limits: &Limits, budget: &Budget) -> Result<(Entries, Dict<'a>), Unreadable> {
     let mut entries = Vec::new();
     loop {
         let start = match lexer.next().map_err(|_| BROKEN)?.ok_or(BROKEN)? {
@@ -103,7 +103,7 @@ fn table<'a>(lexer: &mut Lexer<'a>, limits: &Limits) -> Result<(Entries, Dict<'a
         }
     }
     let Some(first @ Token::DictOpen) = lexer.next()? else { return Err(BROKEN) };
-    match parse(lexer, first, Place::File, limits.max_depth)? {
+    match parse(lexer, first, Place::File, &budget.values)? {
         Value::Dict(trailer) => Ok((entries, trailer)),
         _ => Err(BROKEN),
     }
@@ -135,7 +135,7 @@ fn stream<'a>(
     limits: &Limits,
     budget: &Budget,
 ) -> Result<(Entries, Dict<'a>), Unreadable> {
-    let found = object_start(lexer, limits.max_depth).map_err(|_| BROKEN)?;
+    let found = object_start(lexer, budget).map_err(|_| BROKEN)?;
     let (_, value) = found.ok_or(BROKEN)?;
     let data = finish(lexer, bytes, &value, &HashMap::new())?.ok_or(BROKEN)?;
     let Value::Dict(dict) = value else { return Err(BROKEN) };
