@@ -1,5 +1,6 @@
 //! The command line. Everything an operator does has a command; this file only says which, the work is below.
 
+mod admin;
 mod check;
 mod run;
 
@@ -30,6 +31,8 @@ enum Command {
     Run(ConfigArg),
     /// Explain every mistake in a configuration, and what it leaves open.
     Check(ConfigArg),
+    #[command(flatten)]
+    Admin(admin::AdminCommand),
 }
 
 /// A configuration file, as `--config F` or plainly as `F`.
@@ -62,6 +65,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = match cli.command {
         Command::Run(config) => run::run(&config.path()),
         Command::Check(config) => check::check(&config.path(), &mut std::io::stdout().lock()),
+        Command::Admin(command) => admin::run(command, &mut std::io::stdout().lock()),
     };
     ExitCode::from(code)
 }

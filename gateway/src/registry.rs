@@ -19,6 +19,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use sekisho_issuance::id::MunicipalityCode;
 use sekisho_issuance::request::Operation;
 
+use crate::telemetry::RequestLog;
+
 pub use arrival::Arrival;
 pub use metric::{ALL, LabelDef, LabelValues, MetricDef, MetricKind, name};
 pub use reason::{REASONS, Reason};
@@ -45,6 +47,8 @@ pub struct Registry {
     declaring: Mutex<()>,
     scraping: Mutex<()>,
     hooks: Mutex<Vec<ScrapeHook>>,
+    /// Where each end of an arrival is written.
+    pub log: RequestLog,
 }
 
 /// What is enabled, so that all its series exist from the start.
@@ -104,6 +108,7 @@ impl Registry {
             declaring: Mutex::new(()),
             scraping: Mutex::new(()),
             hooks: Mutex::new(Vec::new()),
+            log: RequestLog::default(),
         }
     }
 

@@ -27,6 +27,7 @@ use crate::record::{Fate, Intent, Memory, Record, Records, RecordsError};
 use crate::registry::{DocumentKind, Registry, Stage, name};
 use crate::response;
 use crate::state_dir::{Keys, StateDir};
+use crate::telemetry::Stages;
 
 pub use judge::{Answered, What};
 pub use verify::{Pass, Released};
@@ -146,6 +147,7 @@ impl Gate {
         let route = bound.route();
         let series = parts.registry.route(&route.name);
         let Attested { attestation, answer, before, after, times, settlement } = attested;
+        let mut stages = Stages::default();
         for (stage, spent) in [
             (Stage::Lane, times.lane),
             (Stage::Channel, times.channel + times.intent),
@@ -153,12 +155,15 @@ impl Gate {
             (Stage::Backend, times.backend),
         ] {
             series.stage(stage, spent);
+            stages.add(stage, spent);
         }
         let seal = judge::seal(bound, parts.epoch, &attestation, answer.body.as_slice());
         let fetched = judge::Fetched { attestation, answer, before, after };
         let mut judged = judge::judge(parts, bound, fetched, &times);
         let spent = began.elapsed();
         series.stage(Stage::Verify, spent);
+        stages.add(Stage::Verify, spent);
+        judged.answered.stages = stages;
         judged.answered.about.stages_us.push((Stage::Verify.name().to_owned(), spent.as_micros() as u64));
         let mode = bound.mode();
         for finding in &judged.findings {
@@ -242,6 +247,7 @@ impl Gate {
         let parts = &*self.0;
         let route = bound.route();
         let answered = released.value();
+        let mut stages = answered.stages;
         let (outcome, reason) = match (&answered.what, route.operation) {
             (What::Refusal { .. }, _) => (Outcome::Refused, "refused"),
             (_, Operation::Issue) => {
@@ -273,8 +279,11 @@ impl Gate {
             request: bound.context().id(),
             clock: parts.clock.clone(),
         });
-        let response = response::write(bound, released, finish);
-        parts.registry.route(&route.name).stage(Stage::Release, began.elapsed());
+        let mut response = response::write(bound, released, finish);
+        let spent = began.elapsed();
+        parts.registry.route(&route.name).stage(Stage::Release, spent);
+        stages.add(Stage::Release, spent);
+        response.extensions_mut().insert(stages);
         Ok(Outgoing { response, outcome, reason })
     }
 

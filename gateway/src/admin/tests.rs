@@ -48,7 +48,6 @@ async fn latch_something(edge: &Edge) -> (LatchId, EvidenceId) {
     (setting.durable().await.unwrap(), evidence)
 }
 
-
 #[tokio::test]
 async fn nothing_is_said_without_the_key() {
     let routes = admin_routes(crate::edge::tests::edge(), key());

@@ -17,8 +17,10 @@ use crate::release::Gate;
 use crate::reload::{NotReloaded, reload};
 use crate::server::serve;
 use crate::state_dir::{Listener, StateDir};
+use crate::telemetry::SHEDS_EVERY;
 
 pub(super) fn run(path: &Path) -> u8 {
+    crate::telemetry::install();
     let config = match crate::reload::read(path) {
         Ok(config) => config,
         Err(NotReloaded::Mistakes(mistakes)) => {
@@ -111,10 +113,12 @@ async fn beside(
 async fn upkeep(edge: Arc<Edge>) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     let mut samples = tokio::time::interval(UPKEEP_EVERY);
+    let mut sheds = tokio::time::interval(SHEDS_EVERY);
     loop {
         tokio::select! {
             _ = sweep.tick() => edge.sweep(),
             _ = samples.tick() => edge.registry.run_upkeep(),
+            _ = sheds.tick() => edge.registry.log.flush(),
         }
     }
 }

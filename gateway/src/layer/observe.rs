@@ -1,33 +1,57 @@
 //! Exactly one outcome and one line per arrival, whatever happens to it. Renders a "no" in the route's words.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http::Response;
+use sekisho_issuance::context::RequestContext;
 use tower::Service;
 
 use super::{Correlated, Reply, admission};
 use crate::body::Held;
+use crate::edge::Edge;
 use crate::outcome::Outcome;
 use crate::problem::{Problem, ProblemTemplate};
+use crate::record::{Ended, Record};
 use crate::registry::Arrival;
+use crate::telemetry::{RequestLine, Stages};
 
 /// An arrival that was not ended when it is dropped was hung up on (or panicked, which the registry counts as failed).
-struct Ending(Option<Arrival>);
+struct Ending {
+    arrival: Option<Arrival>,
+    edge: Arc<Edge>,
+    context: RequestContext,
+}
 
 impl Ending {
-    fn end(mut self, outcome: Outcome, reason: &'static str) {
-        if let Some(arrival) = self.0.take() {
-            arrival.end(outcome, reason);
+    fn end(&mut self, outcome: Outcome, reason: &'static str, status: u16, stages: Option<&Stages>) {
+        let Some(arrival) = self.arrival.take() else { return };
+        let series = arrival.series().clone();
+        let took = arrival.end(outcome, reason);
+        let (request, route) = (self.context.id(), series.route());
+        let trace = self.context.trace().trace_id;
+        self.edge.registry.log.write(&RequestLine { request, trace, route, outcome, reason, status, took, stages });
+        // The gate records what came to it; early noes and malformed requests are only counted.
+        if matches!(outcome, Outcome::Failed | Outcome::Expired | Outcome::Indeterminate | Outcome::Cancelled) {
+            let ended = Ended {
+                request: request.to_string(),
+                arrived_at: self.context.arrived_at(),
+                at: self.edge.clock.now(),
+                route: route.to_owned(),
+                outcome: outcome.name().to_owned(),
+                reason: reason.to_owned(),
+            };
+            if self.edge.gate.records().append_lazy(&Record::Ended(ended)).is_err() {
+                tracing::error!(%request, "the end of a request could not be recorded");
+            }
         }
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if let Some(arrival) = self.0.take()
-            && !std::thread::panicking()
-        {
-            arrival.end(Outcome::Cancelled, "hung_up");
+        if !std::thread::panicking() {
+            self.end(Outcome::Cancelled, "hung_up", 0, None);
         }
     }
 }
@@ -49,7 +73,8 @@ where
         }
         Err(_) => Default::default(),
     };
-    let (id, ending) = (known.context.id(), Ending(Some(arrival)));
+    let id = known.context.id();
+    let mut ending = Ending { arrival: Some(arrival), edge: known.edge.clone(), context: known.context.clone() };
     let correlation = known.correlation.clone();
     let template: &ProblemTemplate = &template;
     let (mut response, outcome, reason, permit) = match next.call(correlated).await {
@@ -59,7 +84,7 @@ where
     if let Some(correlation) = correlation {
         response.headers_mut().insert(super::correlate::X_CORRELATION_ID, correlation);
     }
-    ending.end(outcome, reason);
+    ending.end(outcome, reason, response.status().as_u16(), response.extensions().get());
     Ok(response.map(|body| Held::new(body, permit)))
 }
 
@@ -72,7 +97,7 @@ mod tests {
     use crate::layer::tests::{answer, correlated};
     use crate::problem::Code;
 
-    fn count(edge: &crate::edge::Edge, outcome: &str) -> usize {
+    fn count(edge: &Edge, outcome: &str) -> usize {
         let text = edge.registry.render();
         let lines = text
             .lines()

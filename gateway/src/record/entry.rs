@@ -267,9 +267,6 @@ pub struct Ended {
     pub outcome: String,
     /// Why.
     pub reason: String,
-    /// Microseconds per stage, where it got so far.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stages_us: Vec<(String, u64)>,
 }
 
 /// What an operator did, recorded before it was done.

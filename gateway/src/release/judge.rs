@@ -18,6 +18,7 @@ use crate::bound::Bound;
 use crate::record::About;
 use crate::registry::{DocumentKind, name};
 use crate::route::{Authority, Lookup, Mode, Refusal, Route};
+use crate::telemetry::Stages;
 use crate::unique::{Claim, Digests, Seen};
 use crate::watermark::Watermark;
 
@@ -33,6 +34,8 @@ pub struct Answered {
     pub(super) seen_marks: Vec<(LaneId, Option<String>)>,
     /// Marks that it sets.
     pub(super) watermarks: Vec<Watermark>,
+    /// Time so far.
+    pub(super) stages: Stages,
 }
 
 /// What may leave.
@@ -126,7 +129,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         about.kind = DocumentKind::Refusal.name().to_owned();
         about.findings = findings.iter().map(Into::into).collect();
         let what = What::Refusal { code: refusal.code, status: refusal.status };
-        let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new() };
+        let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new(), stages: Stages::default() };
         return Judged { answered, document: DocumentKind::Refusal, findings, claim: None, marks: Vec::new() };
     }
     let found = route.checks.run(&evidence);
@@ -141,7 +144,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     let what = What::Verbatim { status: answer.status, headers: answer.headers, body: answer.body };
     // An acknowledged change is not superseded by the mark that it sets itself.
     let seen_marks = if route.operation == Operation::Amend { Vec::new() } else { seen_marks };
-    let answered = Answered { what, about, people, seen_marks, watermarks: marks.clone() };
+    let answered = Answered { what, about, people, seen_marks, watermarks: marks.clone(), stages: Stages::default() };
     Judged { answered, document: document_kind(route), findings, claim, marks }
 }
 

@@ -310,7 +310,7 @@ async fn an_amend_is_remembered_before_its_lane_is_free_and_an_older_answer_is_k
     let stale = bench.gate.decide(&bound, inquiry(&bound, "1001")).await.err().unwrap();
     assert_eq!(stale.reason(), "as_of");
     let bound = bench.bound("amend", "1001", 1);
-    bench.gate.commit(&bound, released, || false).await.err().unwrap();
+    assert_eq!(bench.gate.commit(&bound, released, || false).await.err().unwrap().reason(), "hung_up");
     let intents: Vec<_> = bench.log.texts().into_iter().filter(|r| r.contains("release_intent")).collect();
     assert!(intents[0].contains(r#""version":"8""#), "durable although the kiosk hung up: {intents:?}");
 }

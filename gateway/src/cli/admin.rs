@@ -1,0 +1,251 @@
+//! The operator's commands: each is one question to the admin API of the running gateway, answered as JSON.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use super::{FAILED, OK};
+use crate::state_dir::{AdminKey, Listener, published};
+
+/// Longer answers are cut off: an operator's terminal is no place for them.
+const MAX_ANSWER_BYTES: u64 = 64 << 20;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Operator's commands.
+#[derive(Debug, Subcommand)]
+pub(super) enum AdminCommand {
+    /// Suspensions: list them, look at one, clear one.
+    #[command(subcommand)]
+    Latch(LatchCommand),
+    /// A request's life, as the records tell it.
+    Explain {
+        /// The request id, as in every reply's `X-Request-Id`.
+        request: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Residents' lanes: how many wait, run and are held, and the oldest attempts.
+    Lanes(At),
+    /// Frees the lanes of a held attempt, on a person's word that it can have no effect any more.
+    Abandon {
+        /// The attempt's number, from `lanes`.
+        number: u64,
+        #[command(flatten)]
+        word: Word,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Backends: list, drain, resume, limit.
+    #[command(subcommand)]
+    Backend(BackendCommand),
+    /// Whether the gateway can answer, and each reason for a no.
+    Ready(At),
+}
+
+/// `latch ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum LatchCommand {
+    /// Every latch, newest first.
+    List(At),
+    /// One latch, and what was kept of the answer that set it.
+    Show {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Clears a latch. All three are required: who, why, and the evidence that was looked at.
+    Clear {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        word: Word,
+        /// The evidence id that `latch show` names.
+        #[arg(long)]
+        evidence: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// `backend ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum BackendCommand {
+    /// Every backend.
+    List(At),
+    /// Sends it no call until it is resumed.
+    Drain {
+        /// Its configured name.
+        name: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Sends it calls again.
+    Resume {
+        /// Its configured name.
+        name: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// At most so many calls at once, never more than configured.
+    Limit {
+        /// Its configured name.
+        name: String,
+        /// Calls at once.
+        limit: usize,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// Which gateway: the one that runs on this configuration's state directory.
+#[derive(Debug, Args)]
+pub(super) struct At {
+    /// The configuration file of the running gateway.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Who, and why.
+#[derive(Debug, Args)]
+pub(super) struct Word {
+    /// Your name.
+    #[arg(long)]
+    name: String,
+    /// Why, in writing.
+    #[arg(long)]
+    reason: String,
+}
+
+struct Question {
+    at: At,
+    method: &'static str,
+    path: String,
+    body: Value,
+}
+
+fn get(at: At, path: impl Into<String>) -> Question {
+    Question { at, method: "GET", path: path.into(), body: Value::Null }
+}
+
+fn post(at: At, path: String, body: Value) -> Question {
+    Question { at, method: "POST", path, body }
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+impl From<AdminCommand> for Question {
+    fn from(command: AdminCommand) -> Self {
+        match command {
+            AdminCommand::Latch(LatchCommand::List(at)) => get(at, "/latches"),
+            AdminCommand::Latch(LatchCommand::Show { id, at }) => get(at, format!("/latches/{}", segment(&id))),
+            AdminCommand::Latch(LatchCommand::Clear { id, word, evidence, at }) => {
+                let body = json!({ "name": word.name, "reason": word.reason, "evidence": evidence });
+                post(at, format!("/latches/{}/clear", segment(&id)), body)
+            }
+            AdminCommand::Explain { request, at } => get(at, format!("/requests/{}", segment(&request))),
+            AdminCommand::Lanes(at) => get(at, "/lanes"),
+            AdminCommand::Abandon { number, word, at } => {
+                let body = json!({ "name": word.name, "reason": word.reason });
+                post(at, format!("/attempts/{number}/abandon"), body)
+            }
+            AdminCommand::Backend(BackendCommand::List(at)) => get(at, "/backends"),
+            AdminCommand::Backend(BackendCommand::Drain { name, at }) => {
+                post(at, format!("/backends/{}/drain", segment(&name)), Value::Null)
+            }
+            AdminCommand::Backend(BackendCommand::Resume { name, at }) => {
+                post(at, format!("/backends/{}/resume", segment(&name)), Value::Null)
+            }
+            AdminCommand::Backend(BackendCommand::Limit { name, limit, at }) => {
+                post(at, format!("/backends/{}/limit", segment(&name)), json!({ "limit": limit }))
+            }
+            AdminCommand::Ready(at) => get(at, "/ready"),
+        }
+    }
+}
+
+/// Asks, prints the JSON, and says by the exit code whether the answer was yes.
+pub(super) fn run(command: AdminCommand, out: &mut impl Write) -> u8 {
+    match ask(command.into()) {
+        Ok((good, text)) => {
+            let _ = writeln!(out, "{}", text.trim_end());
+            if good { OK } else { FAILED }
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            FAILED
+        }
+    }
+}
+
+fn ask(question: Question) -> anyhow::Result<(bool, String)> {
+    let config = crate::reload::read(&question.at.config)?;
+    if config.listeners.admin.is_none() {
+        bail!("{}: has no [admin] listener", question.at.config.display());
+    }
+    let state = &config.listeners.state_dir;
+    let address = published(state, Listener::Admin).context("the gateway does not seem to run")?;
+    let key = AdminKey::read(&state.join("admin.key"))?;
+    exchange(address, &key, question.method, &question.path, &question.body)
+        .with_context(|| format!("the admin listener at {address}"))
+}
+
+/// HTTP/1.0, so that the answer ends with the connection and needs no client library.
+fn exchange(
+    address: SocketAddr,
+    key: &AdminKey,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> anyhow::Result<(bool, String)> {
+    let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_write_timeout(Some(PATIENCE))?;
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        key.expose(),
+        body.len(),
+    );
+    connection.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    connection.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let status = head.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok()).context("no HTTP status")?;
+    Ok(((200..300).contains(&status), body.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_reaches_the_api_and_its_no_is_a_failure() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "0123456789abcdef0123456789abcdef").unwrap();
+        let key = AdminKey::read(file.path()).unwrap();
+        let guard = runtime.enter();
+        let edge = crate::edge::tests::edge();
+        drop(guard);
+        let address = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(crate::admin::serve_admin(edge, key.clone(), listener));
+            address
+        });
+        let (good, text) = exchange(address, &key, "GET", "/latches", &Value::Null).unwrap();
+        assert_eq!((good, text.as_str()), (true, r#"{"latches":[]}"#));
+        let word = json!({ "name": "x", "reason": "y", "evidence": "z" });
+        let (good, text) = exchange(address, &key, "POST", "/latches/L%2D1/clear", &word).unwrap();
+        assert!(!good && text.contains("there is no latch L-1"), "{text}");
+    }
+}
