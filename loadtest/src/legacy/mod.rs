@@ -6,6 +6,7 @@
 mod assembly;
 pub mod chronicle;
 pub mod city;
+mod config;
 pub mod fault;
 mod front;
 mod machine;
@@ -34,13 +35,14 @@ mod world;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use city::{Municipality, PaperStyle};
+pub use config::{Windows, WorldConfig};
 pub use fault::{Fault, FaultPlan};
 pub use machine::Notice;
 pub use paper::{Form, PEOPLE_A_SHEET, Scope};
 pub use provenance::{NotOurs, PageOrigin};
 pub use serve::{Running, serve};
 pub use service::ServiceTime;
-pub use world::{Sample, Windows, World, WorldConfig};
+pub use world::{Sample, World};
 
 /// Locks; what a panicking holder left is still the simulator's state.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

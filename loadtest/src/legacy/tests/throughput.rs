@@ -27,7 +27,7 @@ fn cpu_time_a_document() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let running = serve(server_world, ANY, ANY).await.unwrap();
-            bound.send(running.issuer).unwrap();
+            bound.send((running.issuer, running.records)).unwrap();
             tokio::spawn(async move {
                 while asked.recv().await.is_some() {
                     measure.send(thread_ticks()).unwrap();
@@ -36,7 +36,7 @@ fn cpu_time_a_document() {
             let _ = stopped.await;
         });
     });
-    let issuer = addresses.recv().unwrap();
+    let (issuer, records) = addresses.recv().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let ticks = async || {
@@ -78,6 +78,15 @@ fn cpu_time_a_document() {
                 }
             }
         }
+        let client = Client::new(records);
+        let people = world.samples("991007", true);
+        let before = ticks().await;
+        for turn in 0..DOCUMENTS {
+            let path = format!("/v2/residents/{}", people[turn % people.len()].resident);
+            assert_eq!(client.send("GET", &path, &[], "").await.unwrap().status, 200);
+        }
+        let ticks = ticks().await - before;
+        eprintln!("{:.1} us CPU a lookup of a resident and household", ticks as f64 * 10_000.0 / DOCUMENTS as f64);
     });
     stop.send(()).unwrap();
     server.join().unwrap();
