@@ -71,12 +71,16 @@ const MAX_PASS_BYTES: usize = 64 << 10;
 pub(super) fn read(root: &mut Section<'_>, around: &Around<'_>, found: &mut Findings) -> Vec<Arc<Route>> {
     let mut routes: Vec<Arc<Route>> = Vec::new();
     let mut places = Vec::new();
+    let mut whole = true;
     for (name, mut section) in root.named(found, "routes") {
         super::label(&name, found);
         let place = section.place("match");
         let route = route(name.value, &mut section, around, found);
         section.finish(found);
-        let Some(route) = route else { continue };
+        let Some(route) = route else {
+            whole = false;
+            continue;
+        };
         if let Some(twin) = routes.iter().find(|r| same_shape(r, &route)) {
             let message = format!("matches what `routes.{}` matches", twin.name);
             found.mistake(&place, format!("{}.match", name.key), message, "each request must have one route");
@@ -84,7 +88,10 @@ pub(super) fn read(root: &mut Section<'_>, around: &Around<'_>, found: &mut Find
         routes.push(Arc::new(route));
         places.push(name);
     }
-    rules::across(&routes, &places, found);
+    // With a route missing, what follows would only repeat its mistake.
+    if whole {
+        rules::across(&routes, &places, found);
+    }
     routes
 }
 

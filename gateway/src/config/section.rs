@@ -212,7 +212,7 @@ impl<'a> Section<'a> {
         Some(Section::new(placed.value, placed.key, placed.span))
     }
 
-    /// The tables below `key`, by name. A name must be `[a-z0-9_-]+` unless `free`.
+    /// The tables below `key`, by name.
     pub(super) fn named(&mut self, found: &mut Findings, key: &'static str) -> Vec<(Placed<&'a str>, Section<'a>)> {
         let Some(placed) = self.typed(found, key, "a table of tables", "{ name = { ... } }", DeValue::as_table) else {
             return Vec::new();
@@ -226,6 +226,8 @@ impl<'a> Section<'a> {
                 None => place.wrong(found, format!("must be a table, but is a {}", value.get_ref().type_str()), ""),
             }
         }
+        // In the order of the file, so that the second of two is the one that is reported.
+        named.sort_by_key(|(place, _)| place.span.start);
         named
     }
 

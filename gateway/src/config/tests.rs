@@ -1,1 +1,219 @@
-//! placeholder
+//! What `check` accepts, and what it says about what it does not.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::edge::tests::CONFIG;
+
+/// The worked configuration of the demo.
+const WORKED: &str = include_str!("../../../loadtest/demo/gateway.toml");
+
+/// Replaces one piece of the small configuration, which must be there.
+fn changed(from: &str, to: &str) -> String {
+    assert!(CONFIG.contains(from), "{from}");
+    CONFIG.replacen(from, to, 1)
+}
+
+/// The one mistake in a configuration.
+fn mistake(text: &str) -> Mistake {
+    let mut mistakes = parse(text).expect_err("it has a mistake");
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    mistakes.remove(0)
+}
+
+fn line_of(text: &str, piece: &str) -> usize {
+    text.lines().position(|line| line.contains(piece)).unwrap() + 1
+}
+
+#[test]
+fn the_worked_configuration_is_accepted_and_leaves_no_root_cause_open() {
+    let config = parse(WORKED).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert!(config.notes.iter().all(|note| note.open.is_empty()), "{:#?}", config.notes);
+    for route in config.routes.iter().filter(|route| route.operation.speaks_of_resident()) {
+        assert!(route.checks.names().len() >= 3, "{route:?}");
+    }
+}
+
+#[test]
+fn each_mistake_is_named_with_its_line_and_a_suggestion() {
+    let cases = [
+        ("timeout   = \"3s\"", "timeuot   = \"3s\"\ntimeout = \"3s\"", "routes.session_open.timeuot", "timeout"),
+        ("timeout   = \"3s\"", "timeout   = 3", "routes.session_open.timeout", "timeout = \"10s\""),
+        ("timeout   = \"3s\"", "timeout   = \"3\"", "routes.session_open.timeout", "timeout = \"10s\""),
+        ("timeout   = \"3s\"", "timeout   = \"3s\"\nmax_run = \"1s\"", "routes.session_open.max_run", "3 x timeout"),
+        ("operation = \"open\"", "operation = \"opne\"", "routes.session_open.operation", "\"open\""),
+        ("backend   = \"issuer\"", "backend   = \"isuer\"", "routes.session_open.backend", "\"issuer\""),
+        ("lookup = \"card\"", "lookup = \"cart\"", "routes.session_open.authority.lookup", "\"card\""),
+        ("lookup = \"card\"", "signed = { header = \"X\" }", "routes.session_open.authority.signed", "lookup"),
+        ("\"POST /sessions\"", "\"/sessions\"", "routes.session_open.match", "POST /certificates"),
+        ("max_in_flight = 4\n[state]", "max_in_flight = 4\nmax_headers = 5\n[state]", "server.max_headers", "8"),
+        ("\"127.0.0.1:0\"", "\"localhost\"", "server.listen", "listen = "),
+        ("version = 1", "version = 2", "version", "version = 1"),
+        ("hours   = \"always\"", "hours   = \"23:00-06:30\"", "tenants.991007.hours", "06:30-23:00"),
+        ("tenants.991007", "tenants.991008", "tenants.991008", "six digits"),
+        (
+            "resident = { path = \"id\" }",
+            "resident = { path = \"ID\" }",
+            "routes.inquiry.facts.resident.path",
+            "\"id\"",
+        ),
+        ("path = \"/v2/cards/{card}\"", "path = \"/v2/cards/{card\"", "lookups.card.request.path", "{resident}"),
+        (
+            "card = { json = \"/cardSerial\" }, municipality = { json = \"/cityCode\" } }\n\n",
+            "municipality = { json = \"/cityCode\" } }\n\n",
+            "routes.session_open.authority.lookup",
+            "card = ",
+        ),
+        (
+            "media_types = [\"text/plain\"]",
+            "media_types = [\"application/pdf\"]",
+            "routes.notice.media_types[0]",
+            "text/plain",
+        ),
+        ("\"GET /notice\"", "\"POST /notice\"", "routes.notice.match", "GET"),
+        (
+            "media_types = [\"text/plain\"]",
+            "media_types = [\"text/plain\"]\nfacts = { kiosk = { header = \"X\" } }",
+            "routes.notice.facts",
+            "remove",
+        ),
+        ("echo     = { json = \"/requestId\" }", "eco = { json = \"/requestId\" }", "routes.inquiry.checks.eco", ""),
+        (
+            "address       = \"http://127.0.0.1:9\"",
+            "address       = \"https://127.0.0.1:9\"",
+            "backends.issuer.address",
+            "http://",
+        ),
+    ];
+    for (from, to, key, suggestion) in cases {
+        let text = changed(from, to);
+        let found = mistake(&text);
+        assert_eq!(found.key, key, "{found}");
+        assert!(found.suggestion.contains(suggestion), "{found}");
+        let last = key.rsplit('.').next().unwrap().trim_end_matches("[0]");
+        let line = text.lines().nth(found.line - 1).unwrap();
+        assert!(line.contains(last), "line {} is {line:?}, which does not name {last}", found.line);
+    }
+}
+
+#[test]
+fn every_mistake_is_found_in_one_go() {
+    let text = CONFIG
+        .replace("timeout   = \"3s\"", "timeout   = 3")
+        .replace("operation = \"close\"", "operation = \"closed\"")
+        .replace("name    = \"見本市\"", "nmae    = \"見本市\"");
+    let mistakes = parse(&text).unwrap_err();
+    let keys: Vec<&str> = mistakes.iter().map(|m| m.key.as_str()).collect();
+    for key in [
+        "tenants.991007.nmae",
+        "tenants.991007.name",
+        "routes.session_open.timeout",
+        "routes.session_close.timeout",
+        "routes.session_close.operation",
+        "routes.inquiry.timeout",
+    ] {
+        assert!(keys.contains(&key), "{key} is not in {keys:?}");
+    }
+    assert!(mistakes.is_sorted_by_key(|m| m.line));
+    let broken = parse("[server\nlisten = 1\n[admin\n").unwrap_err();
+    assert_eq!(broken.first().unwrap().line, 1, "{broken:?}");
+}
+
+#[test]
+fn an_issue_route_without_an_authority_is_refused() {
+    let start = WORKED.find("[routes.tax]").unwrap();
+    let (before, after) = WORKED.split_at(start);
+    let text = before.to_owned() + &after.replacen("authority = { lookup = \"card\" }", "", 1);
+    assert_eq!(mistake(&text).key, "routes.tax.authority");
+    let trusted = before.to_owned() + &after.replacen("{ lookup = \"card\" }", "\"trusted_source\"", 1);
+    let config = parse(&trusted).unwrap();
+    let note = config.notes.iter().find(|n| n.key == "routes.tax.authority").unwrap();
+    assert_eq!((note.line, note.open.as_slice()), (line_of(&trusted, "\"trusted_source\""), &["R10", "R11"][..]));
+}
+
+#[test]
+fn what_an_operation_needs_must_be_said_or_have_a_stand_in() {
+    let without_session = changed("session = { header = \"X-Session\" }, ", "");
+    assert_eq!(mistake(&without_session).key, "routes.inquiry.facts.municipality");
+    let without_card = changed(
+        "card = { json = \"/cardSerial\" }, municipality = { json = \"/cityCode\" } }\nlearn",
+        "municipality = { json = \"/cityCode\" } }\nlearn",
+    );
+    assert_eq!(mistake(&without_card).key, "routes.session_open.facts.card");
+    let keyless = WORKED.replace("idempotency_key = { header = \"Idempotency-Key\" }", "");
+    assert_eq!(mistake(&keyless).key, "routes.address_change.facts.idempotency_key");
+    let tuple = keyless.replace("operation = \"amend\"", "key = [\"resident\"]\noperation = \"amend\"");
+    assert!(parse(&tuple).is_ok());
+}
+
+#[test]
+fn a_check_that_is_off_is_said_with_its_line_and_what_it_leaves_open() {
+    let text = WORKED.replacen("unique       = { window = \"48h\" }", "unique       = false", 1);
+    let config = parse(&text).unwrap();
+    let note = config.notes.iter().find(|n| n.key == "routes.resident_record.checks.unique").unwrap();
+    assert_eq!(note.line, line_of(&text, "unique       = false"));
+    assert!(note.message.contains(&format!("line {}", note.line)), "{note}");
+    assert!(note.open.contains(&"R2"), "{note}");
+}
+
+#[test]
+fn a_lookup_of_the_backend_it_is_to_judge_is_called_dependent() {
+    let text = changed("[lookups.resident]\nbackend = \"residents\"", "[lookups.resident]\nbackend = \"issuer\"");
+    let config = parse(&text).unwrap();
+    assert!(config.notes.iter().any(|n| n.message.contains("dependent")), "{:?}", config.notes);
+    assert!(!config.routes.get("inquiry").unwrap().independent_lookup);
+}
+
+#[test]
+fn a_route_or_a_municipality_may_only_be_stricter() {
+    let looser = changed("enabled = true", "enabled = true\nmode = \"observe\"");
+    assert_eq!(mistake(&looser).key, "tenants.991007.mode");
+    let observing = format!("mode = \"observe\"\n{}", changed("enabled = true", "enabled = true\nmode = \"enforce\""));
+    let config = parse(&observing).unwrap();
+    assert_eq!(config.tenants.values().next().unwrap().mode, Mode::Enforce);
+    assert_eq!(parse(CONFIG).unwrap().mode, Mode::Enforce, "a file that somebody trims must not fail open");
+}
+
+#[test]
+fn two_routes_for_one_request_are_refused() {
+    let text = format!(
+        "{CONFIG}\n[routes.again]\nmatch = \"GET /notice\"\noperation = \"pass\"\nbackend = \"issuer\"\ntimeout = \"1s\"\nmedia_types = [\"text/plain\"]\n"
+    );
+    let found = mistake(&text);
+    assert_eq!(found.key, "routes.again.match");
+    assert!(found.message.contains("routes.notice"), "{found}");
+}
+
+#[test]
+fn defaults_are_on_the_safe_side() {
+    let config = parse(CONFIG).unwrap();
+    let route = config.routes.get("inquiry").unwrap();
+    assert_eq!(route.max_run, Duration::from_secs(9), "three times the timeout");
+    let issue = parse(WORKED).unwrap();
+    assert!(!issue.routes.get("tax").unwrap().echoed, "an issue opens a connection of its own");
+    assert!(issue.routes.get("inquiry").unwrap().echoed);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,400}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_damage_makes_the_parser_panic(at in 0usize..4000, len in 0usize..40, junk in "[\\PC\\n\"'\\[\\]{}=.,0-9]{0,20}") {
+        let mut text: Vec<char> = CONFIG.chars().collect();
+        let start = at.min(text.len());
+        let end = (start + len).min(text.len());
+        text.splice(start..end, junk.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(mistakes) = parse(&text) {
+            prop_assert!(!mistakes.is_empty());
+            prop_assert!(mistakes.iter().all(|m| m.line >= 1 && m.line <= text.lines().count().max(1) + 1));
+        }
+    }
+}

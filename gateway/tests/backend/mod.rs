@@ -1,0 +1,295 @@
+//! A tiny backend and record system on one socket, and a gateway in front of them, all in process.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use sekisho_gateway::clock::Clock;
+use sekisho_gateway::edge::{Edge, Parts};
+use sekisho_gateway::latch::Latches;
+use sekisho_gateway::registry::Registry;
+use sekisho_gateway::release::Gate;
+use sekisho_gateway::state_dir::StateDir;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+/// Waits for something that must happen; an event of another task, so it is asked for again and again.
+pub async fn eventually(mut happened: impl FnMut() -> bool) {
+    let asked = async {
+        while !happened() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it did not happen within 20 s");
+}
+
+#[derive(Default)]
+struct Script {
+    finished: Vec<String>,
+    holding: usize,
+    hold: bool,
+    cut: bool,
+    about: Option<String>,
+    sessions: VecDeque<(String, String)>,
+    minted: usize,
+}
+
+/// What the backend did and shall do.
+#[derive(Clone, Default)]
+pub struct Backend {
+    script: Arc<Mutex<Script>>,
+    go_on: Arc<Notify>,
+}
+
+impl Backend {
+    fn script(&self) -> std::sync::MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
+    }
+
+    /// Calls of the issuer's side that were answered.
+    pub fn calls(&self) -> usize {
+        self.script().finished.iter().filter(|path| !path.starts_with("/v2/") && *path != "/notice").count()
+    }
+
+    /// Calls of one path that were answered (or cut).
+    pub fn finished(&self, path: &str) -> usize {
+        self.script().finished.iter().filter(|p| *p == path).count()
+    }
+
+    /// From now on the issuer waits before it answers.
+    pub fn hold(&self) {
+        self.script().hold = true;
+    }
+
+    /// How many calls wait.
+    pub fn holding(&self) -> usize {
+        self.script().holding
+    }
+
+    /// Lets everybody go on.
+    pub fn go_on(&self) {
+        self.script().hold = false;
+        self.go_on.notify_waiters();
+    }
+
+    /// The next answer is cut off.
+    pub fn cut_next(&self) {
+        self.script().cut = true;
+    }
+
+    /// The next inquiry is answered about somebody else.
+    pub fn answer_about(&self, resident: &str) {
+        self.script().about = Some(resident.to_owned());
+    }
+
+    /// The next session is this one.
+    pub fn hand_out_again(&self, session: &str, resident: &str) {
+        self.script().sessions.push_back((session.to_owned(), resident.to_owned()));
+    }
+
+    async fn answer(&self, request: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, std::io::Error> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+        if !path.starts_with("/v2/") && path != "/notice" {
+            let waiting = self.go_on.notified();
+            let hold = {
+                let mut script = self.script();
+                script.holding += usize::from(script.hold);
+                script.hold
+            };
+            if hold {
+                waiting.await;
+            }
+        }
+        let echo = head.headers.get("x-request-id").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+        let (status, answer) = self.decide(&head.method, &path, &body, &echo);
+        let cut = {
+            let mut script = self.script();
+            script.finished.push(path);
+            std::mem::take(&mut script.cut)
+        };
+        if cut {
+            return Err(std::io::Error::other("cut off, as the script says"));
+        }
+        let builder = Response::builder().status(status).header("x-request-id", echo).header("set-cookie", "a=b");
+        let (media_type, bytes) = match answer {
+            Value::Null => ("text/plain", Bytes::from_static(if status == 204 { b"" } else { b"hello" })),
+            value => ("application/json", Bytes::from(value.to_string())),
+        };
+        Ok(builder.header("content-type", media_type).body(Full::new(bytes)).unwrap())
+    }
+
+    fn decide(&self, method: &Method, path: &str, body: &[u8], echo: &str) -> (u16, Value) {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        let person = |id: &str| json!({"id": id, "name": "関守　一郎", "birth": "1980-03-12", "address": "見本市本町1-2-3", "version": "1", "requestId": echo});
+        match (method.as_str(), segments.as_slice()) {
+            ("GET", ["v2", "cards", card]) => {
+                (200, json!({"cardSerial": card, "residentId": card.replace("card", "r"), "cityCode": "991007"}))
+            }
+            ("GET", ["v2", "residents", id]) => (200, person(id)),
+            ("POST", ["sessions"]) => {
+                let asked: Value = serde_json::from_slice(body).unwrap();
+                let mut script = self.script();
+                script.minted += 1;
+                let own = (format!("s-{}", script.minted), asked["cardSerial"].as_str().unwrap().replace("card", "r"));
+                let (session, resident) = script.sessions.pop_front().unwrap_or(own);
+                (201, json!({"sessionId": session, "residentId": resident, "cityCode": "991007"}))
+            }
+            ("DELETE", ["sessions", _]) => (204, Value::Null),
+            ("GET", ["residents", id]) => {
+                let about = self.script().about.take();
+                (200, person(about.as_deref().unwrap_or(id)))
+            }
+            ("POST", ["residents", id, "address"]) => {
+                (200, json!({"residentId": id, "version": "2", "requestId": echo}))
+            }
+            ("GET", ["notice"]) => (200, Value::Null),
+            _ => (404, json!({"error": "no such thing"})),
+        }
+    }
+}
+
+/// Serves `backend` on a free port until the test ends.
+async fn serve_backend(backend: Backend) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let backend = backend.clone();
+            let service = hyper::service::service_fn(move |request| {
+                let backend = backend.clone();
+                async move { backend.answer(request).await }
+            });
+            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    address
+}
+
+/// A gateway under test.
+pub struct Site {
+    pub address: SocketAddr,
+    pub backend: Backend,
+    pub edge: Arc<Edge>,
+    pub serving: JoinHandle<usize>,
+    _dir: tempfile::TempDir,
+}
+
+/// A reply, whole.
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Reply {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
+    }
+
+    /// The problem's code.
+    pub fn problem(&self) -> String {
+        self.json()["code"].as_str().unwrap_or("none").to_owned()
+    }
+}
+
+const CONFIG: &str = include_str!("gateway.toml");
+
+impl Site {
+    pub async fn start() -> Self {
+        let backend = Backend::default();
+        let behind = serve_backend(backend.clone()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&dir.path().join("state")).unwrap();
+        let registry = Arc::new(Registry::isolated());
+        let clock = Clock::system();
+        let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
+        let gate = Gate::open(&state, registry.clone(), latches.clone(), clock.clone()).unwrap();
+        let config = sekisho_gateway::config::parse(&CONFIG.replace("127.0.0.1:9", &behind.to_string()));
+        let parts = Parts { clock, registry, latches, gate };
+        let edge = Edge::start(config.unwrap_or_else(|m| panic!("{m:#?}")), &state, parts).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(sekisho_gateway::server::serve(edge.clone(), listener));
+        Self { address, backend, edge, serving, _dir: dir }
+    }
+
+    pub fn build(
+        &self,
+        method: Method,
+        path: &str,
+        who: Option<(&str, &str)>,
+        body: Option<Value>,
+    ) -> Request<Full<Bytes>> {
+        let mut builder = Request::builder().method(method).uri(path).header("host", "kiosk-side");
+        if let Some((session, kiosk)) = who {
+            builder = builder.header("x-terminal", kiosk);
+            if !session.is_empty() {
+                builder = builder.header("x-session", session);
+            }
+        }
+        let body = body.map_or(Bytes::new(), |body| Bytes::from(body.to_string()));
+        builder.body(Full::new(body)).unwrap()
+    }
+
+    pub fn send(&self, request: Request<Full<Bytes>>) -> impl Future<Output = Reply> + Send + 'static + use<> {
+        let address = self.address;
+        async move {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+            let driving = tokio::spawn(connection);
+            let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            driving.abort();
+            Reply { status: head.status, headers: head.headers, body }
+        }
+    }
+
+    pub fn request(
+        &self,
+        method: Method,
+        path: &str,
+        who: Option<(&str, &str)>,
+        body: Option<Value>,
+    ) -> impl Future<Output = Reply> + Send + 'static + use<> {
+        self.send(self.build(method, path, who, body))
+    }
+
+    pub async fn ask(&self, method: Method, path: &str, who: Option<(&str, &str)>, body: Option<Value>) -> Reply {
+        self.request(method, path, who, body).await
+    }
+
+    /// Opens a session of `card` at `kiosk`; its id.
+    pub async fn open(&self, kiosk: &str, card: &str) -> String {
+        let body = json!({"cardSerial": card, "cityCode": "991007"});
+        let opened = self.ask(Method::POST, "/sessions", Some(("", kiosk)), Some(body)).await;
+        assert_eq!(opened.status, StatusCode::CREATED, "{}", opened.text());
+        opened.json()["sessionId"].as_str().unwrap().to_owned()
+    }
+
+    /// The value of one series.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.edge.registry.render();
+        let found = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        found.unwrap_or_else(|| panic!("{series} is not in\n{text}"))
+    }
+
+    /// Ends of arrivals under one outcome, all routes together.
+    pub fn outcomes(&self, outcome: &str) -> f64 {
+        let (text, label) = (self.edge.registry.render(), format!("outcome=\"{outcome}\""));
+        let lines = text.lines().filter(|l| l.starts_with("sekisho_requests_total{") && l.contains(&label));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}

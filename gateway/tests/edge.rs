@@ -1,0 +1,217 @@
+//! The kiosk side over real sockets, in front of a tiny backend.
+
+mod backend;
+
+use std::time::Duration;
+
+use backend::{Site, eventually};
+use http::{Method, StatusCode};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn a_session_is_opened_used_and_closed() {
+    let site = Site::start().await;
+    let session = site.open("K-1", "card-1").await;
+    let answer = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.json()["id"], "r-1");
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert!(answer.headers.contains_key("content-digest"));
+    assert!(!answer.headers.contains_key("set-cookie"), "no header that the route does not list");
+    assert_eq!(answer.headers["x-request-id"], answer.json()["requestId"].as_str().unwrap());
+    let closed = site.ask(Method::DELETE, &format!("/sessions/{session}"), Some((&session, "K-1")), None).await;
+    assert_eq!(closed.status, StatusCode::NO_CONTENT, "{}", closed.text());
+    let after = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+    assert_eq!((after.status, after.problem()), (StatusCode::CONFLICT, "unknown_session".to_owned()));
+}
+
+#[tokio::test]
+async fn undeclared_paths_missing_facts_and_unknown_municipalities_are_4xx_problems() {
+    let site = Site::start().await;
+    let undeclared = site.ask(Method::GET, "/admin", None, None).await;
+    assert_eq!((undeclared.status.as_u16(), undeclared.problem()), (404, "undeclared_path".to_owned()));
+    let method = site.ask(Method::PUT, "/sessions", None, None).await;
+    assert_eq!((method.status.as_u16(), &method.headers["allow"]), (405, &"POST".parse().unwrap()));
+    let missing = site.ask(Method::POST, "/sessions", Some(("", "K-1")), Some(json!({"cityCode": "991007"}))).await;
+    assert_eq!((missing.status.as_u16(), missing.json()["fact"].as_str()), (400, Some("card")));
+    let body = json!({"cardSerial": "card-1", "cityCode": "131211"});
+    let city = site.ask(Method::POST, "/sessions", Some(("", "K-1")), Some(body)).await;
+    assert_eq!((city.status.as_u16(), city.problem()), (403, "unknown_municipality".to_owned()));
+    assert_eq!(site.backend.calls(), 0, "nothing of this reached the backend");
+}
+
+#[tokio::test]
+async fn a_second_card_or_resident_or_kiosk_in_a_session_is_refused_and_counted() {
+    let site = Site::start().await;
+    let session = site.open("K-1", "card-1").await;
+    let other = site.ask(Method::GET, "/residents/r-2", Some((&session, "K-1")), None).await;
+    assert_eq!((other.status.as_u16(), other.problem()), (409, "session_conflict".to_owned()));
+    let kiosk = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-2")), None).await;
+    assert_eq!((kiosk.status.as_u16(), kiosk.problem()), (409, "session_conflict".to_owned()));
+    assert_eq!(site.metric("sekisho_pins_refused_total{reason=\"resident\"}"), 1.0);
+    assert_eq!(site.metric("sekisho_pins_refused_total{reason=\"kiosk\"}"), 1.0);
+    let own = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+    assert_eq!(own.status.as_u16(), 200, "the session lives on");
+}
+
+/// account-previous-user (R10): the backend hands the session of the one before to whoever comes next.
+#[tokio::test]
+async fn the_previous_users_session_is_withheld() {
+    let site = Site::start().await;
+    let first = site.open("K-1", "card-1").await;
+    site.backend.hand_out_again(&first, "r-1");
+    let body = json!({"cardSerial": "card-2", "cityCode": "991007"});
+    let second = site.ask(Method::POST, "/sessions", Some(("", "K-1")), Some(body)).await;
+    assert_eq!((second.status.as_u16(), second.problem()), (502, "withheld".to_owned()));
+    assert!(!second.text().contains("r-1") && !second.text().contains(&first), "{}", second.text());
+    // The resident is right this time, but the id is another's.
+    site.backend.hand_out_again(&first, "r-2");
+    let body = json!({"cardSerial": "card-2", "cityCode": "991007"});
+    let third = site.ask(Method::POST, "/sessions", Some(("", "K-1")), Some(body)).await;
+    assert_eq!((third.status.as_u16(), third.problem()), (502, "withheld".to_owned()));
+    let revived = site.ask(Method::GET, "/residents/r-1", Some((&first, "K-1")), None).await;
+    assert_eq!(revived.problem(), "unknown_session", "nobody goes on with an id that two were given");
+}
+
+#[tokio::test]
+async fn another_residents_answer_is_withheld_and_ends_the_session() {
+    let site = Site::start().await;
+    let session = site.open("K-1", "card-1").await;
+    site.backend.answer_about("r-2");
+    let wrong = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+    assert_eq!((wrong.status.as_u16(), wrong.problem()), (502, "withheld".to_owned()));
+    assert!(!wrong.text().contains("r-2"));
+    let after = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+    assert_eq!(after.status.as_u16(), 409, "{}", after.text());
+}
+
+#[tokio::test]
+async fn a_hang_up_destroys_the_answer_and_cancels_nothing_that_began() {
+    let site = Site::start().await;
+    let session = site.open("K-1", "card-1").await;
+    let ended = |how: &str| {
+        let labels = format!("municipality=\"991007\",kind=\"answer\",mode=\"enforce\",end=\"{how}\"");
+        site.metric(&format!("sekisho_documents_ended_total{{{labels}}}"))
+    };
+    let released_before = ended("released");
+    site.backend.hold();
+    let mut kiosk = TcpStream::connect(site.address).await.unwrap();
+    let head = format!("GET /residents/r-1 HTTP/1.1\r\nHost: x\r\nX-Terminal: K-1\r\nX-Session: {session}\r\n\r\n");
+    kiosk.write_all(head.as_bytes()).await.unwrap();
+    eventually(|| site.backend.holding() == 1).await;
+    drop(kiosk);
+    eventually(|| site.outcomes("cancelled") == 1.0).await;
+    site.backend.go_on();
+    eventually(|| site.backend.finished("/residents/r-1") == 1).await;
+    eventually(|| ended("destroyed") == 1.0).await;
+    assert_eq!(ended("released"), released_before);
+}
+
+#[tokio::test]
+async fn cleartext_http_2_is_served_with_prior_knowledge() {
+    let site = Site::start().await;
+    let stream = TcpStream::connect(site.address).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    let driving = tokio::spawn(connection);
+    let request =
+        http::Request::get("http://kiosk-side/notice").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), response.version()), (200, http::Version::HTTP_2));
+    driving.abort();
+}
+
+/// Sends raw bytes on one connection and returns everything that comes back.
+async fn raw(site: &Site, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(site.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut back = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut back)).await;
+    assert!(read.is_ok(), "the connection was left open; so far: {}", String::from_utf8_lossy(&back));
+    String::from_utf8_lossy(&back).into_owned()
+}
+
+#[tokio::test]
+async fn ambiguous_framing_is_refused_and_the_connection_closed() {
+    let site = Site::start().await;
+    let smuggled = "GET /notice HTTP/1.1\r\nHost: x\r\n\r\n";
+    for attack in [
+        format!(
+            "POST /sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!(
+            "POST /sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n{smuggled}"
+        ),
+        format!("POST /sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n{smuggled}"),
+        format!("POST /sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 0, 0\r\n\r\n{smuggled}"),
+        format!("GET /notice HTTP/1.1\nHost: x\n\n{smuggled}"),
+        format!("GET /notice HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n{smuggled}"),
+        format!("POST /sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\n\n{smuggled}"),
+        format!("POST /sessions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n{smuggled}"),
+        format!("GET /notice HTTP/1.1\r\nHost : x\r\n\r\n{smuggled}"),
+    ] {
+        let back = raw(&site, attack.as_bytes()).await;
+        let answers = back.matches("HTTP/1.1 ").count();
+        assert!(answers <= 1 && (answers == 0 || back.starts_with("HTTP/1.1 4")), "{attack:?} got {back:?}");
+    }
+    assert_eq!(site.backend.calls(), 0);
+    let good = raw(&site, b"GET /notice HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(good.starts_with("HTTP/1.1 200 "), "{good}");
+}
+
+#[tokio::test]
+async fn a_slow_head_or_body_or_too_large_a_head_is_given_up() {
+    let site = Site::start().await;
+    let silent = raw(&site, b"").await;
+    assert_eq!(silent, "");
+    let slow_head = raw(&site, b"GET /notice HTTP/1.1\r\nHost:").await;
+    assert!(!slow_head.contains("200"), "{slow_head}");
+    let slow_body = raw(&site, b"POST /sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{").await;
+    assert!(slow_body.starts_with("HTTP/1.1 408 ") && slow_body.contains("slow_request"), "{slow_body}");
+    let huge = format!("GET /notice HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(40_000));
+    let huge = raw(&site, huge.as_bytes()).await;
+    assert!(huge.is_empty() || huge.starts_with("HTTP/1.1 4"), "{huge}");
+}
+
+#[tokio::test]
+async fn a_drain_lets_what_is_in_flight_finish_and_takes_nothing_new() {
+    let site = Site::start().await;
+    let session = site.open("K-1", "card-1").await;
+    site.backend.hold();
+    let asking = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&session, "K-1")), None));
+    eventually(|| site.backend.holding() == 1).await;
+    site.edge.drain.begin();
+    eventually_refused(&site).await;
+    site.backend.go_on();
+    let answer = asking.await.unwrap();
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.text());
+    assert_eq!(site.serving.await.unwrap(), 0, "no connection was cut");
+}
+
+async fn eventually_refused(site: &Site) {
+    for _ in 0..200 {
+        if TcpStream::connect(site.address).await.is_err() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the listener is still open");
+}
+
+#[tokio::test]
+async fn a_change_without_an_acknowledgement_is_indeterminate_with_its_key_and_sent_once() {
+    let site = Site::start().await;
+    let session = site.open("K-1", "card-1").await;
+    site.backend.cut_next();
+    let mut request =
+        site.build(Method::POST, "/residents/r-1/address", Some((&session, "K-1")), Some(json!({"address": "x"})));
+    request.headers_mut().insert("idempotency-key", "key-7".parse().unwrap());
+    let answer = site.send(request).await;
+    assert_eq!((answer.status.as_u16(), answer.problem()), (504, "indeterminate".to_owned()));
+    assert_eq!(answer.json()["idempotencyKey"], "key-7");
+    assert_eq!(answer.json()["retrySafe"], false);
+    assert_eq!(site.backend.finished("/residents/r-1/address"), 1, "never sent again by us");
+}
