@@ -66,9 +66,13 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> BTreeMap<Arc
             hazards.finish(found);
         }
         section.finish(found);
-        if let Some(authority) = authority {
-            backend.authority = authority;
-            backends.insert(name.value.into(), backend);
+        match authority {
+            Some(authority) => {
+                backends.insert(name.value.into(), Backend { authority, ..backend });
+            }
+            None => {
+                found.broken.insert(name.key);
+            }
         }
     }
     backends

@@ -38,11 +38,13 @@ pub(super) fn read(root: &mut Section<'_>, backends: &BTreeMap<Arc<str>, Backend
             bounded(section.size(found, "body_limit", "256KiB"), found, 1, 4 << 20).unwrap_or(MAX_REPLY_BYTES);
         let fields = section.foreign(found, "fields").unwrap_or_default();
         section.finish(found);
-        if let (Some(backend), Some(request)) = (backend, request) {
-            let name: Arc<str> = name.value.into();
-            let lookup = Lookup { name: name.clone(), backend, request, timeout, fields, max_response_bytes };
-            lookups.insert(name, Arc::new(lookup));
-        }
+        let (Some(backend), Some(request)) = (backend, request) else {
+            found.broken.insert(name.key);
+            continue;
+        };
+        let name: Arc<str> = name.value.into();
+        let lookup = Lookup { name: name.clone(), backend, request, timeout, fields, max_response_bytes };
+        lookups.insert(name, Arc::new(lookup));
     }
     lookups
 }
@@ -73,7 +75,7 @@ pub(super) fn named<'m, T>(
     found: &mut Findings,
 ) -> Option<(&'m Arc<str>, &'m T)> {
     let entry = things.get_key_value(placed.value);
-    if entry.is_none() {
+    if entry.is_none() && !found.broken.contains(&format!("{table}.{}", placed.value)) {
         let suggestion = match did_you_mean(placed.value, things.keys().map(AsRef::as_ref)) {
             Some(known) => format!("{known:?}"),
             None => format!("[{table}.{}]", placed.value),

@@ -168,10 +168,15 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
     let key = key(section, found);
     let fresh = section.flag(found, "fresh_connections").unwrap_or(operation == Some(Operation::Issue));
     let refusals = refusals(section, found);
+    let Some(known_operation) = operation else {
+        // What is checked depends on it.
+        section.forgive("checks");
+        return None;
+    };
     let shape = Shape {
-        operation: operation?,
+        operation: known_operation,
         kind,
-        backend: backend.clone()?,
+        backend: backend.clone().unwrap_or_default(),
         fresh,
         facts: &facts,
         authority: &authority,

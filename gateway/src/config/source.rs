@@ -1,5 +1,6 @@
 //! The text of a configuration file with line numbers, and the mistakes and notes found in it. Never stops at the first mistake.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -67,11 +68,13 @@ pub(super) struct Findings {
     lines: Lines,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) notes: Vec<Note>,
+    /// Tables that are there but could not be read: whoever names one has made no mistake.
+    pub(super) broken: BTreeSet<String>,
 }
 
 impl Findings {
     pub(super) fn new(text: &str) -> Self {
-        Self { lines: Lines::of(text), mistakes: Vec::new(), notes: Vec::new() }
+        Self { lines: Lines::of(text), mistakes: Vec::new(), notes: Vec::new(), broken: BTreeSet::new() }
     }
 
     pub(super) fn line(&self, span: &Range<usize>) -> usize {
