@@ -1,9 +1,9 @@
 //! From the `checks` table to a plan: defaults, then every mistake and every contradiction with the rest of the route.
 
 mod identity;
+mod place;
 
 use jiff::SignedDuration;
-use regex::{Regex, RegexBuilder};
 
 use super::context::{AnswerKind, PlanContext};
 use super::place::Place;
@@ -14,14 +14,10 @@ use super::shape::Shape;
 use super::spec::{ChecksSpec, Currency, Echoed, OneOrMany, PlaceSpec, Printed, Quantity, Switch, Watermark};
 use super::suggest;
 use super::{CheckPlan, SpecError, UniquePolicy};
-use crate::answer::{Extract, Pointer};
-use crate::normalize;
 use crate::request::Operation;
 
 /// `unique` remembers at least two service days.
 const LEAST_UNIQUE_WINDOW: std::time::Duration = std::time::Duration::from_secs(48 * 3600);
-/// The greatest compiled size of one expression: a configuration cannot eat the memory.
-const EXPRESSION_BYTES: usize = 1 << 20;
 
 const DEFAULT_PAGES: &str = r"^(\d{1,3}) ?/ ?(\d{1,3})$";
 const DEFAULT_MUNICIPALITY: &str = r"^(\S+[市区町村])長(?:\s|$)";
@@ -373,122 +369,6 @@ impl Compiler<'_> {
         place: impl Fn(&T) -> PlaceSpec,
     ) -> Option<Place> {
         self.place(key, &place(switch.declared()?))
-    }
-
-    /// Compiles a place; exactly one of its five keys must be there, and fit what the answer is.
-    fn place(&mut self, key: &str, spec: &PlaceSpec) -> Option<Place> {
-        let given = [
-            ("after", spec.after.is_some()),
-            ("line", spec.line.is_some()),
-            ("box_mm", spec.box_mm.is_some()),
-            ("json", spec.json.is_some()),
-            ("header", spec.header.is_some()),
-        ];
-        let given: Vec<&str> = given.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
-        let answer = self.context.answer;
-        let usual = match answer {
-            AnswerKind::Document if key != "echo" => "write one of `after`, `line`, `box_mm`, `header`",
-            AnswerKind::Document => "write `header`",
-            AnswerKind::Json | AnswerKind::Opaque => "write one of `json`, `header`",
-        };
-        let [only] = given[..] else {
-            let message = match given.len() {
-                0 => "nothing says where it stands".to_owned(),
-                _ => format!("it cannot stand in several places: {}", given.join(", ")),
-            };
-            self.wrong(key, message, usual);
-            return None;
-        };
-        let on_paper = matches!(only, "after" | "line" | "box_mm");
-        let fits = match answer {
-            AnswerKind::Document => only != "json",
-            AnswerKind::Json => !on_paper,
-            AnswerKind::Opaque => only == "header" || only == "json" && key == "echo",
-        };
-        if !fits {
-            let what = match answer {
-                AnswerKind::Document => "a document",
-                AnswerKind::Json => "JSON",
-                AnswerKind::Opaque => "not looked into",
-            };
-            self.wrong(&format!("{key}.{only}"), format!("the answer of this route is {what}"), usual);
-            return None;
-        }
-        if let Some(label) = &spec.after {
-            if normalize::squeeze(label).is_empty() {
-                self.wrong(&format!("{key}.after"), "the label is empty", "write the printed label, like \"氏名\"");
-                return None;
-            }
-            return Some(Place::After { label: self.label(label), lines: 1 });
-        }
-        if let Some(line) = &spec.line {
-            return self.expression(&format!("{key}.line"), line, 1).map(Place::Line);
-        }
-        if let Some([x, y, width, height]) = spec.box_mm {
-            let sound = [x, y, width, height].iter().all(|v| v.is_finite()) && x >= 0.0 && y >= 0.0;
-            if !sound || width <= 0.0 || height <= 0.0 {
-                let like = "write [x, y, width, height] in millimetres from the top left, as `read` prints them";
-                self.wrong(&format!("{key}.box_mm"), "the box has no area on the page", like);
-                return None;
-            }
-            return Some(Place::Box([x, y, x + width, y + height]));
-        }
-        if let Some(text) = &spec.json {
-            let pointer = Pointer::parse(text);
-            if let Err(error) = &pointer {
-                self.wrong(&format!("{key}.json"), error.to_string(), format!("write \"/{}\"", text.trim_matches('/')));
-            }
-            return Place::in_answer(pointer.ok(), None);
-        }
-        let header = spec.header.clone()?;
-        let named = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if header.is_empty() || !header.bytes().all(named) {
-            self.wrong(&format!("{key}.header"), "this is no header name", "write one like \"X-Request-Id\"");
-            return None;
-        }
-        Some(Place::Answer(Extract::Header(header)))
-    }
-
-    /// The number of a label; equal labels share one.
-    fn label(&mut self, text: &str) -> usize {
-        let squeezed = normalize::squeeze(text);
-        let squeezed = squeezed.strip_suffix(':').unwrap_or(&squeezed).to_owned();
-        if let Some(known) = self.labels.iter().position(|label| *label == squeezed) {
-            return known;
-        }
-        self.labels.push(squeezed);
-        self.labels.len() - 1
-    }
-
-    /// Compiles an expression for folded lines; 0 groups means any number.
-    fn expression(&mut self, key: &str, source: &str, groups: usize) -> Option<Regex> {
-        let expression = match RegexBuilder::new(&normalize::pattern(source)).size_limit(EXPRESSION_BYTES).build() {
-            Ok(expression) => expression,
-            Err(error) => {
-                let error = error.to_string();
-                let last = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.wrong(
-                    key,
-                    format!("not a regular expression: {last}"),
-                    "the syntax is that of the Rust crate `regex`",
-                );
-                return None;
-            }
-        };
-        let found = expression.captures_len() - 1;
-        if groups > 0 && found != groups {
-            let like = match groups {
-                1 => "put one pair of parentheses around the value; others as (?:...)",
-                _ => "put one pair around this page and one around all pages, like '^(\\d+)／(\\d+)$'",
-            };
-            self.wrong(key, format!("it has {found} groups, not {groups}"), like);
-            return None;
-        }
-        if expression.is_match("") {
-            self.wrong(key, "it matches an empty line, so it would find a value everywhere", "anchor it with ^ and $");
-            return None;
-        }
-        Some(expression)
     }
 
     fn no_lookup(&mut self, key: &str, name: &str) {
