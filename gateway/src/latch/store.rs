@@ -57,6 +57,8 @@ enum Entry {
 struct State {
     latches: BTreeMap<LatchId, Latch>,
     suspicions: HashMap<Scope, Suspicions>,
+    /// What held at the scrape before: whatever holds no more must have been cleared by somebody.
+    held_before: BTreeSet<LatchId>,
     /// Every scope that ever had a series, so that a cleared one goes back to 0.
     shown: BTreeSet<(Option<MunicipalityCode>, DocumentKind)>,
 }
@@ -218,7 +220,9 @@ impl Latches {
 
     /// Sets the gauges; to be called before a scrape.
     pub fn publish(&self, registry: &Registry) {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        let gone = self.watch(&mut state);
+        registry.counter(name::LATCHES_CLOSED_BY_RETRY, &[]).increment(gone);
         let holding: Vec<_> = state.latches.values().filter(|l| l.cleared.is_none() && l.suspends).collect();
         let held: HashSet<_> = holding.iter().map(|l| &l.scope).collect();
         for (municipality, kind) in &state.shown {
@@ -233,6 +237,24 @@ impl Latches {
         let oldest = holding.iter().map(|l| l.set_at).min();
         let age = oldest.map_or(0.0, |at| self.clock.now().duration_since(at).as_secs_f64().max(0.0));
         registry.gauge(name::LATCH_OLDEST, &[]).set(age);
+    }
+
+    /// Latches that do not suspend any more what they suspended before, without a person's word. By what requests are asked
+    /// (`active`), not by what is listed, so that one guards the other.
+    fn watch(&self, state: &mut State) -> u64 {
+        let active = self.active.load();
+        let holds: BTreeSet<LatchId> = active.kinds.values().chain(active.kiosks.values()).cloned().collect();
+        let known = &state.latches;
+        let replaced = |scope: &Scope| match scope {
+            Scope::Kind(municipality, kind) => active.kinds.contains_key(&(*municipality, *kind)),
+            Scope::Kiosk(kiosk) => active.kiosks.contains_key(kiosk),
+        };
+        let unexplained = |id: &&LatchId| {
+            !holds.contains(id) && !known.get(*id).is_some_and(|l| l.cleared.is_some() || replaced(&l.scope))
+        };
+        let gone = state.held_before.iter().filter(unexplained).count();
+        state.held_before = holds;
+        gone as u64
     }
 
     /// Age of the oldest entry that is not durable yet.

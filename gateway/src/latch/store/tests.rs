@@ -140,6 +140,22 @@ async fn the_gauge_goes_up_and_only_a_clearance_takes_it_down() {
     assert_eq!(gauge(&registry), "0");
 }
 
+#[tokio::test]
+async fn a_latch_that_ends_without_a_word_is_counted() {
+    let registry = Registry::isolated();
+    let latches = Latches::scripted(Scripted::new(), clock());
+    let id = confirmed(&latches, 7, Mode::Enforce).unwrap().durable().await.unwrap();
+    let counted = || {
+        latches.publish(&registry);
+        let text = registry.render();
+        text.lines().find(|l| l.starts_with("sekisho_latches_closed_by_retry_total ")).unwrap().ends_with(" 1")
+    };
+    assert!(!counted());
+    lock(&latches.state).latches.remove(&id);
+    latches.refresh(&lock(&latches.state));
+    assert!(counted());
+}
+
 #[test]
 fn scopes_read_back_as_written() {
     let kiosk = Scope::Kiosk(KioskId::new("K/1").unwrap());
