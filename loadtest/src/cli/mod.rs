@@ -1,5 +1,6 @@
 //! Command line: one subcommand a file; this one only dispatches.
 
+mod cost;
 mod demo;
 mod gateway;
 mod incidents;
@@ -29,6 +30,8 @@ enum Command {
     Demo(demo::Args),
     /// Very many issuances through the gateway while every fault fires.
     Soak(soak::Args),
+    /// CPU per request of nginx, HAProxy, Envoy and the gateway in front of the same backend.
+    Cost(cost::Args),
     /// The gateway itself.
     #[command(hide = true, disable_help_flag = true)]
     Gateway(gateway::Args),
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         Command::Incidents(args) => incidents::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Soak(args) => soak::run(args),
+        Command::Cost(args) => cost::run(args),
         Command::Gateway(args) => gateway::run(args),
         Command::Mutations(args) => mutations::run(args),
     };

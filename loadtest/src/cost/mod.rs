@@ -2,3 +2,6 @@
 
 pub mod measure;
 pub mod peer;
+mod run;
+
+pub use run::{Comparison, CostPlan, compare, steps};

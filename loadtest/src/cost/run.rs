@@ -1,0 +1,157 @@
+//! The comparison: every proxy in front of the same backend, interleaved, several times; medians.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::measure::{Load, Sample, Standing, Visitor, measure, median, stand};
+use super::peer::Peer;
+use crate::cluster::{Process, Site, Town, TownPlan, brisk, protecting};
+use crate::legacy::{Form, PaperStyle};
+use crate::report::Step;
+
+/// What is compared, how often.
+#[derive(Debug, Clone)]
+pub struct CostPlan {
+    /// This binary, which carries the gateway as a subcommand.
+    pub program: PathBuf,
+    /// Runs of every measurement; the median counts.
+    pub runs: usize,
+    /// Requests of one measurement.
+    pub requests: u64,
+    /// People who ask at the same time.
+    pub at_once: usize,
+    /// Where Envoy is, if not in `PATH`.
+    pub envoy: Option<PathBuf>,
+}
+
+/// CPU per request, by load and proxy.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Comparison {
+    /// CPU microseconds per request: load, then proxy.
+    pub cpu_us: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Bytes of one answer, by load.
+    pub bytes: BTreeMap<String, f64>,
+    /// Proxies that are not installed here.
+    pub absent: Vec<String>,
+}
+
+/// One proxy under measurement.
+struct Contestant {
+    name: String,
+    process: Process,
+    /// People in front of kiosks, by paper style.
+    standing: BTreeMap<&'static str, Vec<Standing>>,
+}
+
+const LOADS: [(&str, Load, &str); 4] = [
+    ("JSON inquiry", Load::Record, "embedded"),
+    ("PDF, embedded subset", Load::Certificate("resident-record"), "embedded"),
+    ("PDF, 90ms-RKSJ-H", Load::Certificate("resident-record"), "shift-jis"),
+    ("PDF, UniJIS-UCS2-H", Load::Certificate("resident-record"), "ucs2"),
+];
+
+/// Starts everything, measures, and stops everything.
+pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> {
+    // Three municipalities, one for each producer's style.
+    let town = Town::start(TownPlan { seed: 1, municipalities: PaperStyle::ALL.len(), residents_each: 120 }).await?;
+    let dir = tempfile::tempdir()?;
+    let mut comparison = Comparison::default();
+    let mut contestants = Vec::new();
+    for peer in Peer::ALL {
+        let given = plan.envoy.as_deref().filter(|_| peer == Peer::Envoy);
+        let Some(program) = peer.program(given) else {
+            comparison.absent.push(peer.name().to_owned());
+            continue;
+        };
+        let (process, address) = peer.start(&program, town.issuer(), dir.path()).await?;
+        contestants.push(contestant(peer.name(), process, address, &town, plan.at_once).await?);
+    }
+    let site = Site::prepare(&plan.program, &dir.path().join("gateway"), &brisk(protecting(&town)?))?;
+    let gateway = site.start().await?;
+    contestants.push(contestant("sekisho", gateway.process, gateway.kiosk_side, &town, plan.at_once).await?);
+
+    let mut samples: BTreeMap<(String, String), Vec<Sample>> = BTreeMap::new();
+    // The first round warms everything up and is not counted.
+    for round in 0..=plan.runs {
+        for (name, load, style) in LOADS {
+            for contestant in &mut contestants {
+                let people = contestant.standing.remove(style).unwrap_or_default();
+                let requests = if round == 0 { plan.requests / 5 } else { plan.requests };
+                let (sample, people) = measure(&contestant.process, people, load, requests.max(1)).await?;
+                contestant.standing.insert(style, people);
+                if round > 0 {
+                    samples.entry((name.to_owned(), contestant.name.clone())).or_default().push(sample);
+                }
+                step.done();
+            }
+        }
+    }
+    for ((load, proxy), samples) in samples {
+        let cpu = median(samples.iter().map(|sample| sample.cpu_us).collect());
+        comparison.bytes.insert(load.clone(), median(samples.iter().map(|sample| sample.bytes).collect()));
+        comparison.cpu_us.entry(load).or_default().insert(proxy, cpu);
+    }
+    Ok(comparison)
+}
+
+/// Measurements of a whole comparison, for the progress bar.
+pub fn steps(plan: &CostPlan) -> u64 {
+    ((plan.runs + 1) * LOADS.len() * (Peer::ALL.len() + 1)) as u64
+}
+
+async fn contestant(
+    name: &str,
+    process: Process,
+    address: SocketAddr,
+    town: &Town,
+    at_once: usize,
+) -> anyhow::Result<Contestant> {
+    let mut standing = BTreeMap::new();
+    for (city, style) in town.cities().zip(["embedded", "shift-jis", "ucs2"]) {
+        let visitors: Vec<Visitor> = town
+            .can_ask_for(city, Form::ResidentRecord)
+            .into_iter()
+            .take(at_once)
+            .map(|person| Visitor { card: town.card(person).to_owned(), city: town.city_code(person).to_owned() })
+            .collect();
+        standing.insert(style, stand(address, &format!("{name}-{style}"), &visitors).await?);
+    }
+    Ok(Contestant { name: name.to_owned(), process, standing })
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proxies = ["nginx", "haproxy", "envoy", "sekisho"];
+        writeln!(f, "CPU microseconds per request of each proxy process (median):\n")?;
+        write!(f, "{:<22} {:>9}", "", "bytes")?;
+        for proxy in proxies {
+            write!(f, " {proxy:>9}")?;
+        }
+        writeln!(f, " {:>11}", "x haproxy")?;
+        for (load, cpu) in &self.cpu_us {
+            write!(f, "{load:<22} {:>9.0}", self.bytes.get(load).copied().unwrap_or_default())?;
+            for proxy in proxies {
+                match cpu.get(proxy) {
+                    Some(cpu) => write!(f, " {cpu:>9.0}")?,
+                    None => write!(f, " {:>9}", "-")?,
+                }
+            }
+            match (cpu.get("sekisho"), cpu.get("haproxy")) {
+                (Some(own), Some(haproxy)) if *haproxy > 0.0 => writeln!(f, " {:>10.1}x", own / haproxy)?,
+                _ => writeln!(f)?,
+            }
+        }
+        for absent in &self.absent {
+            writeln!(f, "{absent} is not installed here and was left out")?;
+        }
+        write!(
+            f,
+            "\nThe peers forward bytes. Sekisho also asks the resident-record system before and after, writes a durable record \
+             and reads every page; that is in its figure."
+        )
+    }
+}
