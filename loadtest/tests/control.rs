@@ -10,7 +10,7 @@ use sekisho_loadtest::report::Step;
 
 #[tokio::test]
 async fn without_a_fault_every_paper_is_judged_right() {
-    let town = Town::start(TownPlan { seed: 7, municipalities: 3, residents_each: 60 }).await.unwrap();
+    let town = Town::start(TownPlan::of(7, 3, 60)).await.unwrap();
     let target = town.issuer();
     let field = Field::new(town, target, Duration::from_secs(20), Step::silent());
     for city in field.town.cities() {
@@ -32,7 +32,7 @@ async fn without_a_fault_every_paper_is_judged_right() {
 
 #[tokio::test]
 async fn without_a_fault_the_gateway_releases_every_paper() {
-    let town = Town::start(TownPlan { seed: 7, municipalities: 3, residents_each: 60 }).await.unwrap();
+    let town = Town::start(TownPlan::of(7, 3, 60)).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_sekisho-loadtest"));
     let site = Site::prepare(program, dir.path(), &protecting(&town).unwrap()).unwrap();

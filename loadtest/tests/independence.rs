@@ -1,5 +1,7 @@
 //! The judge shares no code with what it judges.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 fn sources(dir: &Path) -> Vec<PathBuf> {

@@ -45,7 +45,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     progress.end();
     println!("{comparison}");
     if let Some(file) = args.json {
-        std::fs::write(&file, serde_json::to_string_pretty(&comparison)?).with_context(|| file.display().to_string())?;
+        std::fs::write(&file, serde_json::to_string_pretty(&comparison)?)
+            .with_context(|| file.display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
 }

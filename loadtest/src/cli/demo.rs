@@ -41,6 +41,7 @@ async fn demonstrate(args: Args) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         requests: args.requests,
         per_second: args.per_second,
+        without: None,
     };
     let every: Vec<&Incident> = INCIDENTS.iter().collect();
     println!(

@@ -44,6 +44,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         requests: args.requests,
         per_second: args.per_second,
+        without: None,
     };
     let paths = args.path.map_or(vec![Path::Direct, Path::Gateway], |path| vec![path]);
     let mut lines = args.json.map(open).transpose()?;

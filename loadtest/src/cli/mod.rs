@@ -4,8 +4,10 @@ mod cost;
 mod demo;
 mod gateway;
 mod incidents;
+mod layers;
 mod legacy;
 mod mutations;
+mod restart;
 mod soak;
 
 use std::process::ExitCode;
@@ -30,6 +32,10 @@ enum Command {
     Demo(demo::Args),
     /// Very many issuances through the gateway while every fault fires.
     Soak(soak::Args),
+    /// Kill the gateway at random points while the backend prints.
+    Restart(restart::Args),
+    /// Switch each check off in turn and show what the rest still catch.
+    Layers(layers::Args),
     /// CPU per request of nginx, HAProxy, Envoy and the gateway in front of the same backend.
     Cost(cost::Args),
     /// The gateway itself.
@@ -46,6 +52,8 @@ pub fn main() -> ExitCode {
         Command::Incidents(args) => incidents::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Soak(args) => soak::run(args),
+        Command::Restart(args) => restart::run(args),
+        Command::Layers(args) => layers::run(args),
         Command::Cost(args) => cost::run(args),
         Command::Gateway(args) => gateway::run(args),
         Command::Mutations(args) => mutations::run(args),

@@ -33,6 +33,26 @@ fn section<'a>(table: &'a mut Table, name: &str) -> anyhow::Result<&'a mut Table
     value.as_table_mut().with_context(|| format!("`{name}` is not a table"))
 }
 
+/// The configuration with `check` switched off on every route that has it by name or by default.
+pub fn without_check(mut table: Table, check: &str) -> Table {
+    let routes = table.get_mut("routes").and_then(Value::as_table_mut);
+    for (_, route) in routes.into_iter().flat_map(|routes| routes.iter_mut()) {
+        let issues = route.get("operation").and_then(Value::as_str) == Some("issue");
+        let Some(checks) = route.get_mut("checks").and_then(Value::as_table_mut) else { continue };
+        if issues || checks.contains_key(check) {
+            checks.insert(check.to_owned(), Value::Boolean(false));
+        }
+        // A route without proof of currency must say so.
+        if check == "version"
+            && issues
+            && let Some(route) = route.as_table_mut()
+        {
+            route.insert("currency".to_owned(), "unproven".into());
+        }
+    }
+    table
+}
+
 /// The same checks with time-outs for a run in which something hangs all the time: seconds where the worked configuration
 /// has tens of them, and room for many calls at once.
 pub fn brisk(mut table: Table) -> Table {

@@ -16,7 +16,7 @@ use crate::auditor::{Paper, Sheet, Shown};
 use crate::kiosk::Line;
 use crate::legacy::chronicle::Execution;
 use crate::legacy::resident::PersonNo;
-use crate::legacy::{self, FaultPlan, Form, Running, Sample, Scope as Covers, World, WorldConfig};
+use crate::legacy::{self, FaultPlan, Form, Running, Sample, Scope as Covers, ServiceTime, World, WorldConfig};
 
 /// What a town is made from.
 #[derive(Debug, Clone)]
@@ -27,12 +27,19 @@ pub struct TownPlan {
     pub municipalities: usize,
     /// Residents of each.
     pub residents_each: usize,
+    /// The backend's median time for one certificate.
+    pub service: Duration,
 }
 
 impl TownPlan {
-    /// Six municipalities with some hundred residents each.
+    /// Six municipalities with nearly a thousand residents each.
     pub fn usual(seed: u64) -> Self {
-        Self { seed, municipalities: 6, residents_each: 300 }
+        Self::of(seed, 6, 900)
+    }
+
+    /// That many of each, and a quick backend.
+    pub fn of(seed: u64, municipalities: usize, residents_each: usize) -> Self {
+        Self { seed, municipalities, residents_each, service: Duration::from_millis(2) }
     }
 }
 
@@ -77,6 +84,7 @@ impl Town {
             seed: plan.seed,
             municipalities: plan.municipalities,
             residents_each: plan.residents_each,
+            service: ServiceTime { median: plan.service, ..ServiceTime::default() },
             ..WorldConfig::default()
         };
         let world = World::new(config);
@@ -263,9 +271,8 @@ impl Town {
     /// The backend's logs since the last call.
     pub fn take_logs(&self) -> Logs {
         let chronicle = self.world.chronicle();
-        let mut logs = Logs::default();
         // Executions first: whatever touched one of them is in the fault log by then.
-        logs.executions = chronicle.take_executions();
+        let mut logs = Logs { executions: chronicle.take_executions(), ..Logs::default() };
         for firing in chronicle.take_firings() {
             for party in [Some(firing.victim), firing.partner].into_iter().flatten() {
                 logs.touched.extend([party.request, party.session].into_iter().filter(|id| !id.is_empty()));
@@ -278,5 +285,20 @@ impl Town {
             }
         }
         logs
+    }
+
+    /// People for whom something is being executed at this moment.
+    pub fn under_way(&self) -> usize {
+        self.world.chronicle().under_way()
+    }
+
+    /// Times two executions for one person met.
+    pub fn overlaps(&self) -> u64 {
+        self.world.chronicle().overlaps().len() as u64
+    }
+
+    /// Who heads a person's household.
+    pub fn head(&self, person: PersonNo) -> PersonNo {
+        self.world.register().get(person).map_or(person, |record| record.person.head)
     }
 }

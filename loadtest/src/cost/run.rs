@@ -57,7 +57,7 @@ const LOADS: [(&str, Load, &str); 4] = [
 /// Starts everything, measures, and stops everything.
 pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> {
     // Three municipalities, one for each producer's style.
-    let town = Town::start(TownPlan { seed: 1, municipalities: PaperStyle::ALL.len(), residents_each: 120 }).await?;
+    let town = Town::start(TownPlan::of(1, PaperStyle::ALL.len(), 120)).await?;
     let dir = tempfile::tempdir()?;
     let mut comparison = Comparison::default();
     let mut contestants = Vec::new();

@@ -34,6 +34,8 @@ impl Ended {
             Said::Paper(_) => Self::Released,
             Said::Refused(_) => Self::Refused,
             Said::Problem(problem) => match problem.word.as_str() {
+                // Verified or not, nothing leaves under a latch that was set meanwhile.
+                "withheld" if problem.reason == "suspended" => Self::Suspended,
                 "withheld" => Self::Withheld,
                 "suspended" | "switched_off" => Self::Suspended,
                 "shed" | "closed" | "draining" | "expired" => Self::Shed,
@@ -212,7 +214,7 @@ impl Closed {
 }
 
 /// The exchange's reason, where the gateway gave one.
-pub fn reason(exchange: &Exchange) -> String {
+pub(super) fn reason(exchange: &Exchange) -> String {
     match &exchange.said {
         Said::Problem(problem) => format!("{}/{}", problem.word, problem.reason),
         Said::Nothing(trouble) => trouble.to_string(),

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn setup() -> Setup {
-        Setup { program: "none".into(), seed: 1, requests: 100, per_second: 10.0 }
+        Setup { program: "none".into(), seed: 1, requests: 100, per_second: 10.0, without: None }
     }
 
     fn good(path: Path) -> Row {

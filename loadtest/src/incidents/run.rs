@@ -15,7 +15,7 @@ use super::field::{Field, Side};
 use super::ledger::{Closed, Ended, Entry};
 use super::scene;
 use super::script::{self, Script};
-use crate::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting};
+use crate::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting, without_check};
 use crate::legacy::{FaultPlan, Form};
 use crate::report::{Path, Row, Step};
 
@@ -30,6 +30,8 @@ pub struct Setup {
     pub requests: usize,
     /// Everyday visits that begin in a second, however fast they are served.
     pub per_second: f64,
+    /// A check that the gateway goes without, to see what the others catch.
+    pub without: Option<String>,
 }
 
 impl Setup {
@@ -53,7 +55,7 @@ pub async fn run(setup: &Setup, incident: &Incident, path: Path, step: Step) -> 
     let (target, gateway) = match path {
         Path::Direct => (town.issuer(), None),
         Path::Gateway => {
-            let site = Site::prepare(&setup.program, dir.path(), &protecting(&town)?)?;
+            let site = Site::prepare(&setup.program, dir.path(), &configuration(setup, &town)?)?;
             let gateway = site.start().await?;
             (gateway.kiosk_side, Some((site, gateway)))
         }
@@ -74,6 +76,14 @@ pub async fn run(setup: &Setup, incident: &Incident, path: Path, step: Step) -> 
     Ok(row)
 }
 
+fn configuration(setup: &Setup, town: &Town) -> anyhow::Result<toml::Table> {
+    let complete = protecting(town)?;
+    Ok(match &setup.without {
+        Some(check) => without_check(complete, check),
+        None => complete,
+    })
+}
+
 /// When the fault was switched on and off.
 struct Span {
     from: Instant,
@@ -83,8 +93,9 @@ struct Span {
 /// Everyday traffic with the script in its middle.
 async fn traffic(setup: &Setup, script: &Script, field: &Arc<Field>) -> Span {
     let mut rng = StdRng::seed_from_u64(setup.seed);
-    let arrivals = crowd::everyday(&field.town, &mut rng, script, setup.per_second, setup.arrivals());
     let waves = crowd::waves(&field.town, &mut rng, script);
+    let elsewhere = crowd::Elsewhere::than(&field.town, &waves, script);
+    let arrivals = crowd::everyday(&mut rng, elsewhere, setup.per_second, setup.arrivals());
     let last = arrivals.last().map_or(Duration::ZERO, |arrival| arrival.at);
     let lasts = last.mul_f64(1.0 - 2.0 * QUIET_PART);
     let everyday = tokio::spawn(come_and_go(Arc::clone(field), arrivals));
@@ -143,6 +154,9 @@ fn fill(row: &mut Row, town: &Town, book: &Closed, fault: &Span, latched: &HashS
         *row.unserved
             .entry(format!("{} {}: {}", town.code(entry.city), entry.form.path(), entry.reason))
             .or_default() += 1;
+    }
+    for entry in book.entries.iter().filter(|entry| entry.ended == Ended::Withheld) {
+        *row.withheld_because.entry(entry.reason.clone()).or_default() += 1;
     }
     let logs = town.take_logs();
     let mut probes: HashMap<String, Instant> = HashMap::new();

@@ -16,7 +16,7 @@ use crate::legacy::resident::PersonNo;
 const RETRIES: usize = 2;
 
 /// Plays every wave; the next one does not wait for the one before.
-pub async fn play(field: &Arc<Field>, script: &Script, waves: Vec<Vec<Visit>>, rng: &mut StdRng) {
+pub(super) async fn play(field: &Arc<Field>, script: &Script, waves: Vec<Vec<Visit>>, rng: &mut StdRng) {
     let mut going_on = JoinSet::new();
     let mut clock = tokio::time::interval(script.every);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -6,7 +6,7 @@ use crate::legacy::{Fault, Form};
 
 /// What goes on while people print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
+pub(super) enum Beside {
     /// Nothing else.
     Nothing,
     /// The resident system changes records of the people who are printing, and of their neighbours.
@@ -23,25 +23,25 @@ pub enum Beside {
 
 /// One incident's way of coming about.
 #[derive(Debug, Clone, Copy)]
-pub struct Script {
+pub(super) struct Script {
     /// The switch at the backend.
-    pub fault: Fault,
+    pub(super) fault: Fault,
     /// How often its window opens, per call.
-    pub rate: f64,
+    pub(super) rate: f64,
     /// What people ask for.
-    pub form: Form,
+    pub(super) form: Form,
     /// For the whole household, so that several sheets come.
-    pub household: bool,
+    pub(super) household: bool,
     /// Only people who have a namesake of the same reading, birth date and sex.
-    pub twins: bool,
+    pub(super) twins: bool,
     /// People who come at the same moment.
-    pub at_once: usize,
+    pub(super) at_once: usize,
     /// How often such a group comes.
-    pub waves: usize,
+    pub(super) waves: usize,
     /// From one group to the next.
-    pub every: Duration,
+    pub(super) every: Duration,
     /// What else happens.
-    pub beside: Beside,
+    pub(super) beside: Beside,
 }
 
 const USUAL: Script = Script {
@@ -57,7 +57,7 @@ const USUAL: Script = Script {
 };
 
 /// The script of the incident called `id`.
-pub fn of(id: &str) -> Option<Script> {
+pub(super) fn of(id: &str) -> Option<Script> {
     let script = match id {
         // Load beyond the print wait.
         "yokohama-lock-timeout" => {

@@ -78,6 +78,8 @@ pub struct Row {
     pub latches: u64,
     /// Unaffected requests that were not served, by what the kiosk was told.
     pub unserved: BTreeMap<String, u64>,
+    /// Withheld requests, by what the kiosk was told.
+    pub withheld_because: BTreeMap<String, u64>,
     /// Wall-clock seconds.
     pub seconds: f64,
 }
@@ -110,6 +112,7 @@ impl Row {
             alarms_closed_by_retry: 0,
             latches: 0,
             unserved: BTreeMap::new(),
+            withheld_because: BTreeMap::new(),
             seconds: 0.0,
         }
     }

@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn soak(plan: &SoakPlan, step: Step) -> anyhow::Result<Figures> {
     let started = Instant::now();
     let residents_each = if plan.requests > 100_000 { 3_000 } else { 600 };
-    let town = Town::start(TownPlan { seed: plan.seed, municipalities: 6, residents_each }).await?;
+    let town = Town::start(TownPlan::of(plan.seed, 6, residents_each)).await?;
     let dir = tempfile::tempdir()?;
     let site = Site::prepare(&plan.program, dir.path(), &brisk(protecting(&town)?))?;
     let mut gateway = site.start().await?;
