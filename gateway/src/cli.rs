@@ -2,13 +2,19 @@
 
 mod admin;
 mod check;
+mod exchange;
+mod read;
 mod run;
+mod test;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::reload::NotReloaded;
 
 /// Everything went well.
 pub const OK: u8 = 0;
@@ -31,6 +37,10 @@ enum Command {
     Run(ConfigArg),
     /// Explain every mistake in a configuration, and what it leaves open.
     Check(ConfigArg),
+    /// Print what a document says, and what a route's checks find in it, as JSON.
+    Read(read::ReadArgs),
+    /// Run recorded exchanges through the checks, then every answer against every other request.
+    Test(test::TestArgs),
     #[command(flatten)]
     Admin(admin::AdminCommand),
 }
@@ -65,7 +75,20 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = match cli.command {
         Command::Run(config) => run::run(&config.path()),
         Command::Check(config) => check::check(&config.path(), &mut std::io::stdout().lock()),
+        Command::Read(args) => read::read(&args, &mut std::io::stdout().lock()),
+        Command::Test(args) => test::test(&args, &mut std::io::stdout().lock()),
         Command::Admin(command) => admin::run(command, &mut std::io::stdout().lock()),
     };
     ExitCode::from(code)
+}
+
+/// Loads a configuration for a command that serves nobody; the error is ready to be shown.
+fn load(path: &Path) -> Result<Config, String> {
+    let shown = path.display();
+    crate::reload::read(path).map_err(|error| match error {
+        NotReloaded::Mistakes(mistakes) => {
+            mistakes.iter().map(|mistake| format!("{shown}:{mistake}")).collect::<Vec<_>>().join("\n")
+        }
+        other => format!("{shown}: {other}"),
+    })
 }

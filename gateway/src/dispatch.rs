@@ -192,9 +192,7 @@ type Members = BTreeSet<ResidentId>;
 /// The members of the household, where the request asks for them, in the authority's words and before any lane.
 async fn household(known: &Known, route: &Route, facts: &Facts) -> Result<Option<(Arc<Lookup>, Members)>, Problem> {
     let Some(Household { lookup, when }) = &route.household else { return Ok(None) };
-    let asked =
-        when.as_ref().is_none_or(|(item, value)| facts.selection.get(item.as_ref()).is_some_and(|v| **v == **value));
-    if !asked {
+    if !asks_for_household(when.as_ref(), facts) {
         return Ok(None);
     }
     let call = render(known, lookup, facts, None)?;
@@ -210,6 +208,11 @@ async fn household(known: &Known, route: &Route, facts: &Facts) -> Result<Option
             Err(Problem::because(Code::Unavailable, "lookup"))
         }
     }
+}
+
+/// Whether the request is about the whole household.
+pub(crate) fn asks_for_household(when: Option<&(Arc<str>, Arc<str>)>, facts: &Facts) -> bool {
+    when.is_none_or(|(item, value)| facts.selection.get(item.as_ref()).is_some_and(|v| **v == **value))
 }
 
 /// Everybody that a reply about `applicant` names; nobody where it is about another.

@@ -15,7 +15,7 @@ use tower::Service;
 
 use super::{Asked, Received, Reply};
 use crate::problem::{Code, Problem};
-use crate::route::{Extractor, FactName};
+use crate::route::{Extractor, FactName, Matched};
 use crate::session::{Claims, Refused};
 
 /// After `guard`, so that all it parses is bounded; before `policy`, which needs to know whose municipality is meant.
@@ -28,7 +28,7 @@ where
 }
 
 fn ask(received: Received) -> Result<Asked, Problem> {
-    let mut facts = extract(&received)?;
+    let mut facts = Said::of(&received).extract()?;
     let mut pin = None;
     let route = &received.matched.route;
     if let (Some(session), true) = (&facts.session, route.operation != Operation::Open) {
@@ -68,8 +68,31 @@ pub(super) fn refuse(received: &Received, refused: Refused) -> Problem {
     }
 }
 
-/// Every declared fact of the request itself. A problem names the first that is missing or malformed.
-fn extract(received: &Received) -> Result<Facts, Problem> {
+/// What a request says, without the connection it came on.
+pub(crate) struct Said<'r> {
+    /// The operation and what the path says.
+    pub(crate) matched: &'r Matched,
+    /// Its headers.
+    pub(crate) headers: &'r HeaderMap,
+    /// The query, as it stands.
+    pub(crate) query: &'r str,
+    /// The whole body.
+    pub(crate) body: &'r [u8],
+}
+
+impl<'r> Said<'r> {
+    fn of(received: &'r Received) -> Self {
+        let Received { matched, head, body, .. } = received;
+        Self { matched, headers: &head.headers, query: head.uri.query().unwrap_or(""), body }
+    }
+
+    /// Every declared fact of the request itself. A problem names the first that is missing or malformed.
+    pub(crate) fn extract(&self) -> Result<Facts, Problem> {
+        extract(self)
+    }
+}
+
+fn extract(said: &Said<'_>) -> Result<Facts, Problem> {
     let mut facts = Facts {
         kiosk: None,
         session: None,
@@ -81,15 +104,15 @@ fn extract(received: &Received) -> Result<Facts, Problem> {
         card: None,
         idempotency_key: None,
     };
-    let route = &received.matched.route;
+    let route = &said.matched.route;
     let wants_json = route.facts.iter().any(|rule| matches!(rule.from, Extractor::Json(_)));
     let json = match wants_json {
-        true => Some(answer::json(&received.body).map_err(|_| Problem::new(Code::Malformed).about("body"))?),
+        true => Some(answer::json(said.body).map_err(|_| Problem::new(Code::Malformed).about("body"))?),
         false => None,
     };
     for rule in &route.facts {
         let name = rule.fact.name();
-        let found = find(received, json.as_ref(), &rule.from).map_err(|()| malformed(name))?;
+        let found = find(said, json.as_ref(), &rule.from).map_err(|()| malformed(name))?;
         let text = match (found, &rule.default) {
             (Some(text), _) => text,
             (None, Some(default)) => Cow::Borrowed(default.as_ref()),
@@ -104,7 +127,7 @@ fn malformed(fact: &str) -> Problem {
     Problem::new(Code::MalformedFact).about(fact)
 }
 
-fn set(facts: &mut Facts, name: &FactName, text: &str) -> Option<()> {
+pub(crate) fn set(facts: &mut Facts, name: &FactName, text: &str) -> Option<()> {
     match name {
         FactName::Kiosk => facts.kiosk = Some(KioskId::new(text).ok()?),
         FactName::Session => facts.session = Some(SessionId::new(text).ok()?),
@@ -123,14 +146,14 @@ fn set(facts: &mut Facts, name: &FactName, text: &str) -> Option<()> {
 }
 
 /// The one value at a place; `Ok(None)` = not there, `Err` = there, but not one plain value.
-fn find<'r>(received: &'r Received, json: Option<&'r Value>, from: &Extractor) -> Result<Option<Cow<'r, str>>, ()> {
+fn find<'r>(said: &'r Said<'_>, json: Option<&'r Value>, from: &Extractor) -> Result<Option<Cow<'r, str>>, ()> {
     match from {
-        Extractor::Header(name) => header(&received.head.headers, name),
+        Extractor::Header(name) => header(said.headers, name),
         Extractor::Path(name) => {
-            let segment = received.matched.segments.iter().find(|(param, _)| param == name);
+            let segment = said.matched.segments.iter().find(|(param, _)| param == name);
             Ok(segment.map(|(_, value)| Cow::Borrowed(value.as_str())))
         }
-        Extractor::Query(name) => query(received.head.uri.query().unwrap_or(""), name),
+        Extractor::Query(name) => query(said.query, name),
         Extractor::Json(pointer) => match json.and_then(|body| body.pointer(pointer)) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => answer::plain_text(value).map(Some).ok_or(()),

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// Waits for something that must happen; an event of another task, so it is asked for again and again.
-pub async fn eventually(mut happened: impl FnMut() -> bool) {
+pub(crate) async fn eventually(mut happened: impl FnMut() -> bool) {
     let asked = async {
         while !happened() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -43,7 +43,7 @@ struct Script {
 
 /// What the backend did and shall do.
 #[derive(Clone, Default)]
-pub struct Backend {
+pub(crate) struct Backend {
     script: Arc<Mutex<Script>>,
     go_on: Arc<Notify>,
 }
@@ -54,43 +54,43 @@ impl Backend {
     }
 
     /// Calls of the issuer's side that were answered.
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.script().finished.iter().filter(|path| !path.starts_with("/v2/") && *path != "/notice").count()
     }
 
     /// Calls of one path that were answered (or cut).
-    pub fn finished(&self, path: &str) -> usize {
+    pub(crate) fn finished(&self, path: &str) -> usize {
         self.script().finished.iter().filter(|p| *p == path).count()
     }
 
     /// From now on the issuer waits before it answers.
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.script().hold = true;
     }
 
     /// How many calls wait.
-    pub fn holding(&self) -> usize {
+    pub(crate) fn holding(&self) -> usize {
         self.script().holding
     }
 
     /// Lets everybody go on.
-    pub fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.script().hold = false;
         self.go_on.notify_waiters();
     }
 
     /// The next answer is cut off.
-    pub fn cut_next(&self) {
+    pub(crate) fn cut_next(&self) {
         self.script().cut = true;
     }
 
     /// The next inquiry is answered about somebody else.
-    pub fn answer_about(&self, resident: &str) {
+    pub(crate) fn answer_about(&self, resident: &str) {
         self.script().about = Some(resident.to_owned());
     }
 
     /// The next session is this one.
-    pub fn hand_out_again(&self, session: &str, resident: &str) {
+    pub(crate) fn hand_out_again(&self, session: &str, resident: &str) {
         self.script().sessions.push_back((session.to_owned(), resident.to_owned()));
     }
 
@@ -175,32 +175,32 @@ async fn serve_backend(backend: Backend) -> SocketAddr {
 }
 
 /// A gateway under test.
-pub struct Site {
-    pub address: SocketAddr,
-    pub backend: Backend,
-    pub edge: Arc<Edge>,
-    pub serving: JoinHandle<usize>,
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    pub(crate) backend: Backend,
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) serving: JoinHandle<usize>,
     _dir: tempfile::TempDir,
 }
 
 /// A reply, whole.
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     body: Bytes,
 }
 
 impl Reply {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
     }
 
     /// The problem's code.
-    pub fn problem(&self) -> String {
+    pub(crate) fn problem(&self) -> String {
         self.json()["code"].as_str().unwrap_or("none").to_owned()
     }
 }
@@ -208,7 +208,7 @@ impl Reply {
 const CONFIG: &str = include_str!("gateway.toml");
 
 impl Site {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let backend = Backend::default();
         let behind = serve_backend(backend.clone()).await;
         let dir = tempfile::tempdir().unwrap();
@@ -226,7 +226,7 @@ impl Site {
         Self { address, backend, edge, serving, _dir: dir }
     }
 
-    pub fn build(
+    pub(crate) fn build(
         &self,
         method: Method,
         path: &str,
@@ -244,7 +244,7 @@ impl Site {
         builder.body(Full::new(body)).unwrap()
     }
 
-    pub fn send(&self, request: Request<Full<Bytes>>) -> impl Future<Output = Reply> + Send + 'static + use<> {
+    pub(crate) fn send(&self, request: Request<Full<Bytes>>) -> impl Future<Output = Reply> + Send + 'static + use<> {
         let address = self.address;
         async move {
             let stream = TcpStream::connect(address).await.unwrap();
@@ -257,7 +257,7 @@ impl Site {
         }
     }
 
-    pub fn request(
+    pub(crate) fn request(
         &self,
         method: Method,
         path: &str,
@@ -267,12 +267,18 @@ impl Site {
         self.send(self.build(method, path, who, body))
     }
 
-    pub async fn ask(&self, method: Method, path: &str, who: Option<(&str, &str)>, body: Option<Value>) -> Reply {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        who: Option<(&str, &str)>,
+        body: Option<Value>,
+    ) -> Reply {
         self.request(method, path, who, body).await
     }
 
     /// Opens a session of `card` at `kiosk`; its id.
-    pub async fn open(&self, kiosk: &str, card: &str) -> String {
+    pub(crate) async fn open(&self, kiosk: &str, card: &str) -> String {
         let body = json!({"cardSerial": card, "cityCode": "991007"});
         let opened = self.ask(Method::POST, "/sessions", Some(("", kiosk)), Some(body)).await;
         assert_eq!(opened.status, StatusCode::CREATED, "{}", opened.text());
@@ -280,14 +286,14 @@ impl Site {
     }
 
     /// The value of one series.
-    pub fn metric(&self, series: &str) -> f64 {
+    pub(crate) fn metric(&self, series: &str) -> f64 {
         let text = self.edge.registry.render();
         let found = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
         found.unwrap_or_else(|| panic!("{series} is not in\n{text}"))
     }
 
     /// Ends of arrivals under one outcome, all routes together.
-    pub fn outcomes(&self, outcome: &str) -> f64 {
+    pub(crate) fn outcomes(&self, outcome: &str) -> f64 {
         let (text, label) = (self.edge.registry.render(), format!("outcome=\"{outcome}\""));
         let lines = text.lines().filter(|l| l.starts_with("sekisho_requests_total{") && l.contains(&label));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
