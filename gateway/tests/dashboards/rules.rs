@@ -6,6 +6,8 @@ use regex::Regex;
 
 use crate::{board, dashboards, query, read};
 
+const TESTS: [&str; 3] =
+    ["prometheus/tests/safety_test.yml", "prometheus/tests/service_test.yml", "prometheus/tests/observe_test.yml"];
 const FILES: [&str; 2] = ["prometheus/rules/safety.yml", "prometheus/rules/service.yml"];
 
 /// `promtool`, or `None` where it may be missing.
@@ -51,7 +53,7 @@ fn promtool_accepts_the_rules() {
 #[test]
 fn alerts_fire_when_they_should_and_only_then() {
     let Some(mut promtool) = promtool() else { return };
-    promtool.args(["test", "rules", "prometheus/tests/safety_test.yml", "prometheus/tests/service_test.yml"]);
+    promtool.args(["test", "rules"]).args(TESTS);
     runs(promtool);
 }
 
@@ -74,7 +76,7 @@ fn promtool_parses_every_query_of_the_board() {
 fn every_alert_has_a_severity_a_runbook_and_two_languages_and_a_test() {
     let runbooks = read("RUNBOOKS.md");
     let readme = read("README.md");
-    let tests = read("prometheus/tests/safety_test.yml") + &read("prometheus/tests/service_test.yml");
+    let tests = TESTS.map(read).join("\n");
     let japanese = Regex::new(r"[\p{Hiragana}\p{Han}]").unwrap();
     for (alert, text) in alerts() {
         assert!(text.contains("severity: "), "{alert}: severity");
