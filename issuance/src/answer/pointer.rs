@@ -38,6 +38,11 @@ impl Pointer {
         &self.text
     }
 
+    /// The name of the member that it points at; `None` where it is the whole value or an element of an array by its form.
+    pub fn member(&self) -> Option<&str> {
+        self.steps.last().map(String::as_str).filter(|step| index(step).is_none())
+    }
+
     /// What it points at; an array index has no sign and no leading zero, and `-` points at nothing.
     pub fn find<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.steps.iter().try_fold(value, |value, step| match value {

@@ -1,5 +1,6 @@
 //! `identity`: the people on every page are the people who were asked for, all of them and nobody else.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::place::{Place, Spot};
 use super::shape::blank;
 use super::spec::FieldKind;
 use super::{Evidence, LookupReply, Person};
-use crate::answer::AnswerView;
+use crate::answer::{AnswerView, Extract, plain_text};
 use crate::id::ResidentId;
 use crate::normalize::{Compared, Expected, Found, GaijiTable};
 use crate::verdict::{FieldEvidence, Verdict};
@@ -96,7 +97,53 @@ impl Identity {
             Err(reason) => return Verdict::Unverifiable { reason },
         };
         let found = self.in_answer(&evidence.answer, Some(body));
-        self.judge_groups(&expected, &[Group { page: None, found }])
+        match self.judge_groups(&expected, &[Group { page: None, found }]) {
+            Verdict::Match if expected.first().is_some_and(|person| self.describes_another(person, body)) => {
+                Verdict::Unverifiable { reason: "answer_names_another" }
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Whether some part of a JSON answer, however deep, describes somebody else by the names of the compared members: an id,
+    /// or two attributes together. The whole answer leaves, not only the members that were compared.
+    fn describes_another(&self, person: &Expectation, body: &Value) -> bool {
+        let mut rest = vec![body];
+        while let Some(value) = rest.pop() {
+            match value {
+                Value::Array(items) => rest.extend(items),
+                Value::Object(members) => {
+                    rest.extend(members.values());
+                    let (mut attributes, mut differing) = (0, 0);
+                    for ((field, expected), name) in
+                        self.fields.iter().zip(person).filter_map(|pair| Some((pair, pair.0.member()?)))
+                    {
+                        let said = match members.get(name) {
+                            None => continue,
+                            Some(Value::Array(several)) => several.as_slice(),
+                            Some(one) => std::slice::from_ref(one),
+                        };
+                        let mut texts = said.iter().filter_map(plain_text).filter(|text| !text.is_empty()).peekable();
+                        attributes += usize::from(texts.peek().is_some());
+                        let another = |text: Cow<'_, str>| {
+                            let same = |expected: &Expected| expected.compare(&field.read(&text)) == Compared::Equal;
+                            !expected.as_ref().is_some_and(same)
+                        };
+                        if texts.any(another) {
+                            if field.is_id {
+                                return true;
+                            }
+                            differing += 1;
+                        }
+                    }
+                    if attributes > 1 && differing > 0 {
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
     }
 
     /// What every expected person's fields must say.
@@ -298,6 +345,14 @@ impl Identity {
 }
 
 impl Field {
+    /// The name of the JSON member that holds it.
+    fn member(&self) -> Option<&str> {
+        match &self.place {
+            Place::Answer(Extract::Json(pointer)) => pointer.member(),
+            _ => None,
+        }
+    }
+
     fn expected(&self, resident: &ResidentId, attributes: &BTreeMap<String, String>) -> Option<Expected> {
         let raw = if self.is_id { resident.expose() } else { attributes.get(&self.name)? };
         Some(Expected::new(self.kind, raw, self.prefix))

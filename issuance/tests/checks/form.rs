@@ -93,6 +93,25 @@ fn a_json_answer_speaks_of_the_person_asked_for() {
 }
 
 #[test]
+fn a_json_answer_that_also_describes_somebody_else_is_withheld() {
+    let also = |extra: serde_json::Value| {
+        let t = taro();
+        let mut body =
+            serde_json::json!({"id": t.id, "name": t.name, "birth": t.birth, "sex": t.sex, "address": t.address});
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        ask(&body.to_string()).1
+    };
+    let (h, t) = (hanako(), taro());
+    let another = "unverifiable answer_names_another";
+    assert_eq!(also(serde_json::json!({"household": [{"id": t.id}, {"id": h.id}]})), another);
+    assert_eq!(also(serde_json::json!({"previous": {"deep": [[{"id": 1002}]]}})), another);
+    assert_eq!(also(serde_json::json!({"merged": {"id": [t.id, h.id]}})), another);
+    assert_eq!(also(serde_json::json!({"spouse": {"name": h.name, "birth": h.birth}})), another);
+    assert_eq!(also(serde_json::json!({"household": [{"id": t.id, "name": t.name}]})), "match");
+    assert_eq!(also(serde_json::json!({"city": {"name": "見本市"}, "requestId": "7"})), "match", "describes nobody");
+}
+
+#[test]
 fn json_with_two_meanings_is_withheld() {
     let twice = r#"{"id":"1001","id":"2001"}"#;
     assert_eq!(ask(twice), ("unverifiable json_duplicate_key".into(), "unverifiable json_duplicate_key".into()));
