@@ -315,6 +315,8 @@ impl Identity {
                     continue;
                 };
                 match expected.compare(found) {
+                    // Nothing printed where nothing is known proves nobody.
+                    Compared::Equal if found.is_empty() => {}
                     Compared::Equal => proven |= 1 << index,
                     Compared::Unreadable => hidden = true,
                     Compared::NotUnderstood => cannot_tell = Some("field_not_understood"),

@@ -112,6 +112,18 @@ fn a_json_answer_that_also_describes_somebody_else_is_withheld() {
 }
 
 #[test]
+fn empty_members_prove_nobody_even_where_the_authority_knows_nothing() {
+    let mut scene = asked(&[taro()]);
+    let blank = r#"{"id":"1001","name":"","birth":"","sex":"","address":"","version":"7"}"#;
+    let reply = lookup_fields(LOOKUP).parse(blank.as_bytes()).unwrap();
+    (scene.before, scene.after) = (Some(reply.clone()), Some(reply));
+    scene.headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+    scene.body = br#"{"name":"","birth":"","sex":"","address":""}"#.to_vec();
+    let findings = inquiry().run(&scene.evidence());
+    assert_eq!(said(&findings, CheckName::Identity), "unverifiable field_missing");
+}
+
+#[test]
 fn json_with_two_meanings_is_withheld() {
     let twice = r#"{"id":"1001","id":"2001"}"#;
     assert_eq!(ask(twice), ("unverifiable json_duplicate_key".into(), "unverifiable json_duplicate_key".into()));
