@@ -9,7 +9,8 @@ use super::spec::Watermark;
 use crate::normalize;
 use crate::verdict::Verdict;
 
-/// The record's version before the call is its version after.
+/// The record's version before the call is its version after, and not older than a change that was acknowledged: an authority
+/// that has not heard of the change would vouch for the paper before it.
 pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
     let (Some(before), Some(after)) = (evidence.before, evidence.after) else {
         return Verdict::Unverifiable { reason: "probe_unanswered" };
@@ -18,7 +19,11 @@ pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
         return Verdict::Unverifiable { reason };
     }
     match (&before.version, &after.version) {
-        (Some(before), Some(after)) if before == after => Verdict::Match,
+        (Some(before), Some(after)) if before == after => match evidence.watermark.and_then(|mark| order(before, mark))
+        {
+            Some(Ordering::Less) => Verdict::Unverifiable { reason: "lookup_behind_amend" },
+            _ => Verdict::Match,
+        },
         (Some(before), Some(after)) => Verdict::Mismatch { field: normalize::evidence("version", None, before, after) },
         _ => Verdict::Unverifiable { reason: "probe_without_version" },
     }

@@ -177,3 +177,12 @@ fn an_issue_number_is_handed_on_normalized_and_only_if_it_is_one() {
     assert_eq!(number(vec![page("－")]), (None, "unverifiable issue_number_malformed".to_owned()));
     assert_eq!(number(vec![page("A-1"), page("A-2")]), (None, "mismatch issue_number@2".to_owned()));
 }
+
+#[test]
+fn an_authority_that_has_not_heard_of_an_acknowledged_change_vouches_for_nothing() {
+    let mut scene = asked(&[taro()]);
+    for (mark, expected) in [("7", "match"), ("8", "unverifiable lookup_behind_amend")] {
+        scene.watermark = Some(mark.to_owned());
+        assert_eq!(scene.says(&plan(CHECKS), CheckName::Version, certificate(&[&[taro()]])), expected);
+    }
+}
