@@ -90,6 +90,11 @@ impl Watermarks {
         marks.len() < self.max
     }
 
+    /// When a change to `lane` that is acknowledged now counts as made: never before the one before it, whatever the clock says.
+    pub fn moment(&self, lane: LaneId, now: Timestamp) -> Timestamp {
+        self.marks().get(&lane).map_or(now, |known| known.at.max(now))
+    }
+
     /// Remembers a mark; the latest acknowledgement holds. Room was asked for before the amend began, and what was promised is kept.
     pub fn set(&self, watermark: &Watermark) {
         let Some(lane) = watermark.lane() else { return };
@@ -131,6 +136,15 @@ mod tests {
         marks.set(&mark(1, "7", 1));
         assert_eq!(marks.get(LaneId::from_u128(1)).as_deref(), Some("8"));
         assert_eq!(marks.get(LaneId::from_u128(2)), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_keep_an_older_mark() {
+        let (marks, lane) = (Watermarks::default(), LaneId::from_u128(1));
+        marks.set(&mark(1, "7", 10));
+        marks.set(&Watermark::new(lane, "8", marks.moment(lane, at(5))).unwrap());
+        assert_eq!(marks.get(lane).as_deref(), Some("8"));
+        assert_eq!(marks.moment(lane, at(20)), at(20));
     }
 
     #[test]

@@ -228,7 +228,8 @@ fn acknowledged(
     let facts = bound.facts();
     let lane = facts.municipality.zip(facts.applicant.as_ref().or(facts.residents.first()));
     let mark = lane.zip(version).and_then(|((municipality, resident), version)| {
-        Watermark::new(LaneId::of(&parts.keys.lane, municipality, resident), &version, parts.clock.now())
+        let lane = LaneId::of(&parts.keys.lane, municipality, resident);
+        Watermark::new(lane, &version, parts.records.memory().watermarks.moment(lane, parts.clock.now()))
     });
     mark.into_iter().collect()
 }
