@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
-use sekisho_issuance::answer::AnswerView;
+use sekisho_issuance::answer::{self, AnswerView};
 use sekisho_issuance::certificate::Kind;
 use sekisho_issuance::checks::{CheckPlan, LookupFields};
 use sekisho_issuance::request::Operation;
@@ -159,7 +159,7 @@ pub struct Refusals {
     pub code: Arc<str>,
     /// The codes that may be passed on.
     pub codes: Vec<Arc<str>>,
-    /// Where it names the resident; a refusal that names another is a mismatch.
+    /// Where it names the resident; a refusal that names another is a mismatch, and one that names nobody proves nothing.
     pub resident: Option<Arc<str>>,
 }
 
@@ -171,7 +171,20 @@ pub struct Refusal {
     /// The status it came under.
     pub status: u16,
     /// The resident it names, where the route says where to look: personal data, hence no `Debug`.
-    pub resident: Option<String>,
+    pub resident: Named,
+    /// The whole of it, strictly read.
+    pub said: serde_json::Value,
+}
+
+/// Whom a refusal names. Personal data, hence no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Named {
+    /// The route does not say where to look.
+    NotAsked,
+    /// Nobody, or in no way that can be read.
+    Nobody,
+    /// A resident.
+    Resident(String),
 }
 
 impl Refusals {
@@ -180,12 +193,18 @@ impl Refusals {
         if answer.framing_surprise || !self.status.contains(&answer.status) {
             return None;
         }
-        let value: serde_json::Value = serde_json::from_slice(answer.body).ok()?;
-        let found = value.pointer(&self.code)?.as_str()?;
+        // What can be read in two ways is no refusal.
+        let said = answer::json(answer.body).ok()?;
+        let found = said.pointer(&self.code)?.as_str()?;
         let code = self.codes.iter().find(|c| c.as_ref() == found)?.clone();
-        let resident =
-            self.resident.as_ref().and_then(|p| value.pointer(p)).and_then(|v| v.as_str()).map(str::to_owned);
-        Some(Refusal { code, status: answer.status, resident })
+        let resident = match &self.resident {
+            None => Named::NotAsked,
+            Some(place) => match said.pointer(place).and_then(answer::plain_text) {
+                Some(text) => Named::Resident(text.into_owned()),
+                None => Named::Nobody,
+            },
+        };
+        Some(Refusal { code, status: answer.status, resident, said })
     }
 }
 

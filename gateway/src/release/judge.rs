@@ -17,7 +17,7 @@ use super::GateParts;
 use crate::bound::Bound;
 use crate::record::About;
 use crate::registry::{DocumentKind, name};
-use crate::route::{Authority, Lookup, Mode, Refusal, Route};
+use crate::route::{Authority, Lookup, Mode, Named, Refusal, Route};
 use crate::telemetry::Stages;
 use crate::unique::{Claim, Digests, Seen};
 use crate::watermark::Watermark;
@@ -123,8 +123,8 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     let people = people(parts, facts);
     let mut about = about(parts, bound, &attestation, &answer, times);
     let refusal = route.refusals.as_ref().and_then(|r| r.recognise(&view));
-    // What can be read in two ways is no refusal either.
-    if let Some((refusal, said)) = refusal.zip(answer::json(view.body).ok()) {
+    if let Some(mut refusal) = refusal {
+        let said = refusal.said.take();
         let findings = refusal_findings(route, facts, &evidence, &refusal, said);
         about.kind = DocumentKind::Refusal.name().to_owned();
         about.findings = findings.iter().map(Into::into).collect();
@@ -178,13 +178,19 @@ fn refusal_findings(
     let shape = Finding { check: CheckName::Shape, verdict: Verdict::Match, independent: true };
     let mut findings = vec![shape];
     findings.extend(echo);
-    if let Some(named) = &refusal.resident {
-        let known = facts.applicant.iter().chain(&facts.residents).any(|r| r.expose() == named);
-        let expected = facts.applicant.as_ref().map_or(0, |r| r.expose().chars().count());
-        let verdict = if known { Verdict::Match } else { mismatch("resident", expected, named.chars().count()) };
-        let independent = !matches!(route.authority, Authority::None);
-        findings.push(Finding { check: CheckName::Identity, verdict, independent });
-    }
+    let known = |named: &str| facts.applicant.iter().chain(&facts.residents).any(|r| r.expose() == named);
+    let verdict = match &refusal.resident {
+        Named::NotAsked => return findings,
+        // The route says where a refusal names its resident: one that does not may be anybody's.
+        Named::Nobody => Verdict::Unverifiable { reason: "refusal_names_nobody" },
+        Named::Resident(named) if known(named) => Verdict::Match,
+        Named::Resident(named) => {
+            let expected = facts.applicant.as_ref().map_or(0, |r| r.expose().chars().count());
+            mismatch("resident", expected, named.chars().count())
+        }
+    };
+    let independent = !matches!(route.authority, Authority::None);
+    findings.push(Finding { check: CheckName::Identity, verdict, independent });
     findings
 }
 

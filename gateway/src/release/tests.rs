@@ -375,6 +375,22 @@ async fn a_no_about_somebody_else_or_an_undeclared_one_is_kept_in() {
 }
 
 #[tokio::test]
+async fn a_no_that_does_not_say_about_whom_is_kept_in() {
+    let bench = bench("enforce");
+    let bound = bench.bound("inquiry", "1001", 1);
+    let no = refusal("1001", "MOVED_OUT").replace("\"X\"", &format!("\"{}\"", bound.context().id()));
+    for (named, leaves) in
+        [("1001", true), ("\"1002\"", false), ("1002", false), ("null", false), ("[\"1001\"]", false)]
+    {
+        let said = no.replace("\"1001\"", named);
+        let decided = bench.gate.decide(&bound, attested(&bound, answer(409, said))).await;
+        assert_eq!(decided.err().map(|kept| kept.reason()), (!leaves).then_some("identity"), "{named}");
+    }
+    let silent = attested(&bound, answer(409, no.replace("residentId", "about")));
+    assert_eq!(bench.gate.decide(&bound, silent).await.err().unwrap().reason(), "identity");
+}
+
+#[tokio::test]
 async fn unexplained_failures_of_several_people_at_several_kiosks_suspend() {
     let bench = bench("enforce");
     let broken = async |resident: &str, kiosk: &str, request| {
