@@ -171,6 +171,11 @@ impl Intents {
         }
     }
 
+    /// Why `backend` gets no call, if so.
+    pub(crate) fn suspended(&self, backend: &str) -> Option<&'static str> {
+        lock(&self.kept).suspended.get(backend).copied()
+    }
+
     /// How many may have effect.
     pub(crate) fn count(&self) -> usize {
         lock(&self.kept).open.len()

@@ -169,7 +169,12 @@ impl Owner {
             match current.get(&name) {
                 Some(backend) => backend.reconfigure(config),
                 None => {
-                    current.insert(Arc::clone(&name), Backend::new(name, config, self.timers.clone()));
+                    let backend = Backend::new(Arc::clone(&name), config, self.timers.clone());
+                    // Gone and back again, it is still suspended: only an operator resumes it.
+                    if let Some(why) = self.intents.suspended(&name) {
+                        backend.suspend(why);
+                    }
+                    current.insert(name, backend);
                 }
             }
         }

@@ -260,6 +260,19 @@ async fn a_drained_backend_hears_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test]
+async fn a_reload_that_drops_and_brings_back_a_backend_does_not_resume_it() {
+    let mut fake = Fake::start().await;
+    let state = tempfile::tempdir().unwrap();
+    let owner = owner(state.path(), &[("issuer", config(&fake))]);
+    assert!(owner.drain_backend("issuer"));
+    owner.reconfigure(Default::default());
+    owner.reconfigure([("issuer".into(), config(&fake))].into());
+    let refused = owner.assign(assignment("/x", &[1])).await;
+    assert_eq!(refused.unwrap_err(), NotBegun::BackendSuspended.into());
+    assert!(fake.heard_nothing());
+}
+
+#[tokio::test]
 async fn a_lower_limit_makes_calls_wait_and_the_configured_one_is_its_ceiling() {
     let mut fake = Fake::start().await;
     let state = tempfile::tempdir().unwrap();
