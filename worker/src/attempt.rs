@@ -192,11 +192,13 @@ fn keep(found: Result<Found, Unanswered>, channels: Option<&mut Vec<Unjudged>>) 
 }
 
 /// No usable reply: nothing happened if no byte left, else nobody knows.
-fn unanswered(held: Held, failed: Failed) -> Unanswered {
+pub(crate) fn unanswered(mut held: Held, failed: Failed) -> Unanswered {
     if failed.sent {
         held.surprised(Some(failed.reason));
         return Unanswered::Indeterminate(failed.reason.label());
     }
+    // Nobody will judge what the lookup before said, so its channel serves nobody else.
+    held.channels.clear();
     Settlement::new(held).passed();
     NotBegun::Unreachable.into()
 }

@@ -3,6 +3,11 @@ use std::task::{Context, Poll, Waker};
 
 use super::backend::{Reply, Scripted};
 use super::*;
+use crate::assignment::NotBegun;
+use crate::channel::exchange::Failed;
+use crate::metric::Burn;
+use crate::settlement::{Held, Unjudged};
+use crate::{attempt, lookup};
 
 /// An assignment with a lookup before and after, each of whose answers takes a while.
 fn slow(backend: &Scripted) -> Assignment {
@@ -93,4 +98,30 @@ async fn a_panic_in_a_guard_gives_everything_back() {
     assert!(tokio::spawn(owner.assign(a)).await.is_err());
     assert!(owner.lanes.is_idle());
     assert!(begins_at_once(&owner, &backend, assignment("/next", &[1])).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_that_nobody_judged_does_not_lend_its_channel_when_the_call_could_not_be_sent() {
+    let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());
+    let owner = owner_with(state.path(), &backend, |config| config.hazards.fresh_connections = false);
+    backend.on("/who", |_| Reply::ok("somebody"));
+    let found = lookup::run(&owner, &call("issuer", "/who"), clock::now() + TIMEOUT, false).await.unwrap();
+    let held = Held {
+        channels: found
+            .channel
+            .map(|channel| Unjudged { backend: Arc::clone(&found.backend), channel })
+            .into_iter()
+            .collect(),
+        backend: found.backend,
+        slot: None,
+        intent: None,
+        lanes: None,
+        probe: None,
+        active: None,
+        framing_surprise: false,
+    };
+    assert_eq!(held.channels.len(), 1);
+    let ended = attempt::unanswered(held, Failed { reason: Burn::Cut, sent: false });
+    assert_eq!(ended, NotBegun::Unreachable.into());
+    assert!(owner.backend_states().iter().all(|seen| seen.idle_channels == 0));
 }
