@@ -177,6 +177,21 @@ impl Sessions {
         Ok(held.pin.clone())
     }
 
+    /// Pins the resident of a session that was opened without one: whoever is asked for first is the only one from then on.
+    pub fn pin(
+        &self,
+        scope: Scope,
+        kiosk: Option<&KioskId>,
+        session: &SessionId,
+        resident: &ResidentId,
+    ) -> Result<(), Refused> {
+        let mut held = self.held.get_mut(&Self::key(scope, kiosk, session)).ok_or(Refused::Unknown)?;
+        match held.pin.resident.get_or_insert_with(|| resident.clone()) == resident {
+            true => Ok(()),
+            false => Err(Refused::Resident),
+        }
+    }
+
     /// Ends a session: closed, or something about it was withheld.
     pub fn end(&self, scope: Scope, kiosk: Option<&KioskId>, session: &SessionId) {
         if let Some(mut held) = self.held.get_mut(&Self::key(scope, kiosk, session)) {
@@ -255,6 +270,19 @@ mod tests {
         assert_eq!(recall(Claims { resident: Some(&resident), ..Claims::default() }), Err(Refused::Resident));
         assert_eq!(recall(Claims { kiosk: Some(&kiosk), ..Claims::default() }), Err(Refused::Kiosk));
         assert_eq!(recall(Claims::default()), Ok(pin("k", "c", "r")));
+    }
+
+    #[test]
+    fn a_session_opened_for_nobody_serves_one_resident_only() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let nobody = Pin { resident: None, ..pin("k", "c", "r") };
+        sessions.open(Scope::Backend, &id("s"), nobody, LIMITS, now).unwrap();
+        let [first, second] = ["r1", "r2"].map(|r| ResidentId::new(r).unwrap());
+        sessions.pin(Scope::Backend, None, &id("s"), &first).unwrap();
+        sessions.pin(Scope::Backend, None, &id("s"), &first).unwrap();
+        assert_eq!(sessions.pin(Scope::Backend, None, &id("s"), &second), Err(Refused::Resident));
+        let claims = Claims { resident: Some(&second), ..Claims::default() };
+        assert_eq!(sessions.recall(Scope::Backend, &id("s"), &claims, LIMITS, now), Err(Refused::Resident));
     }
 
     #[test]

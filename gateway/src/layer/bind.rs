@@ -43,10 +43,22 @@ where
 {
     let Admitted { allowed: Allowed { asked, tenant }, permit } = admitted;
     let (facts, proven_by) = prove(&asked).await?;
+    pin(&asked, &facts)?;
     let Asked { received, .. } = asked;
     let call = main_call(&received);
     let Received { known, matched, .. } = received;
     next.call(Prepared { known, route: matched.route, tenant, facts, proven_by, call, permit }).await
+}
+
+/// A session that nobody vouched for when it was opened belongs to the first resident it is used for.
+fn pin(asked: &Asked, facts: &Facts) -> Result<(), Problem> {
+    let open = asked.pin.as_ref().is_some_and(|pin| pin.resident.is_none());
+    if let (true, Some(session), Some(resident)) = (open, &facts.session, &facts.applicant) {
+        let known = &asked.received.known;
+        let pinned = known.edge.sessions.pin(known.config.session_scope, facts.kiosk.as_ref(), session, resident);
+        pinned.map_err(|refused| super::facts::refuse(&asked.received, refused))?;
+    }
+    Ok(())
 }
 
 /// The facts with their applicant proven, as far as the route names somebody who can.
