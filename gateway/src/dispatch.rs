@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use sekisho_issuance::answer;
 use sekisho_issuance::id::{ResidentId, SessionId};
+use sekisho_issuance::normalize;
 use sekisho_issuance::request::{Facts, Operation};
+use sekisho_issuance::verdict::{CheckName, Finding, Verdict};
 use sekisho_worker::assignment::{Answer, Assignment, BeforeGuard, Call, NotBegun, Unanswered};
 use sekisho_worker::owner::Attested;
 use serde_json::Value;
@@ -98,57 +100,79 @@ async fn judge(
 ) -> Result<Reply, Problem> {
     let gate = &known.edge.gate;
     let opened = match bound.route().operation {
-        Operation::Open => Some(open(known, bound, &attested.answer, proven_by)),
-        _ => None,
+        Operation::Open => open(known, bound, &attested.answer, proven_by),
+        _ => Opened::Nothing,
     };
-    let released = gate.decide(bound, attested).await.map_err(|why| why.problem(bound))?;
-    let opened = opened.transpose()?;
-    if kiosk.is_closed() {
-        return Err(Problem::because(Code::Expired, "hung_up"));
-    }
-    match gate.commit(bound, released, || !kiosk.is_closed()).await {
-        Ok(outgoing) => Ok(Reply::new(outgoing.response, outgoing.outcome, outgoing.reason)),
-        Err(why) => {
-            if let Some(session) = opened {
-                let kiosk = bound.facts().kiosk.as_ref();
-                known.edge.sessions.end(known.config.session_scope, kiosk, &session);
-            }
-            Err(why.problem(bound))
+    let (session, contradiction) = match opened {
+        Opened::Pinned(session) => (Some(session), None),
+        Opened::Contradicted(finding) => (None, Some(finding)),
+        Opened::Nothing => (None, None),
+        Opened::Full => return Err(Problem::because(Code::Shed, "memory")),
+    };
+    let contradicted = contradiction.is_some();
+    let ended = match gate.decide_with(bound, attested, contradiction).await {
+        // `observe` lets an answer through, never a session that is another's.
+        Ok(_) if contradicted => Err(Problem::because(Code::Withheld, "identity")),
+        Ok(_) if kiosk.is_closed() => Err(Problem::because(Code::Expired, "hung_up")),
+        Ok(released) => {
+            let committed = gate.commit(bound, released, || !kiosk.is_closed()).await;
+            committed.map_err(|why| why.problem(bound))
         }
+        Err(why) => Err(why.problem(bound)),
+    };
+    if let (Err(_), Some(session)) = (&ended, &session) {
+        known.edge.sessions.end(known.config.session_scope, bound.facts().kiosk.as_ref(), session);
     }
+    ended.map(|outgoing| Reply::new(outgoing.response, outgoing.outcome, outgoing.reason))
+}
+
+/// What an answer to `open` came to.
+enum Opened {
+    /// A session, pinned to who asked.
+    Pinned(SessionId),
+    /// It speaks of somebody else than the authority, or its id is another's.
+    Contradicted(Finding),
+    /// A refusal, or nothing that could be read: the route's checks have the word.
+    Nothing,
+    /// No more sessions can be remembered.
+    Full,
 }
 
 /// Pins what an answer to `open` says to who asked. An id that somebody else was given, or another resident than the authority's, is a mismatch.
-fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str>>) -> Result<SessionId, Problem> {
-    let mismatch = |reason| Problem::because(Code::Withheld, reason);
-    let (facts, route) = (bound.facts(), bound.route());
-    let learned = learn(route, answer).map_err(mismatch)?;
-    let session = learned.session.or_else(|| facts.session.clone()).ok_or_else(|| mismatch("shape"))?;
+fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str>>) -> Opened {
+    let (facts, route, config) = (bound.facts(), bound.route(), &known.config);
+    if !(200..300).contains(&answer.status) {
+        return Opened::Nothing;
+    }
+    let Ok(learned) = learn(route, answer) else { return Opened::Nothing };
+    let Some(session) = learned.session.or_else(|| facts.session.clone()) else { return Opened::Nothing };
+    let (Some(kiosk), Some(card), Some(municipality)) = (&facts.kiosk, &facts.card, facts.municipality) else {
+        return Opened::Nothing;
+    };
+    let contradicted = |field: &str, expected: &str, found: &str, refused: Refused| {
+        known.edge.count_pin_refused(refused);
+        // Whoever holds that id goes no further either: two people were given it.
+        known.edge.sessions.end(config.session_scope, Some(kiosk), &session);
+        let verdict = Verdict::Mismatch { field: normalize::evidence(field, None, expected, found) };
+        Opened::Contradicted(Finding { check: CheckName::Identity, verdict, independent: proven_by.is_some() })
+    };
     if let (Some(found), Some(proven)) = (&learned.resident, &facts.applicant)
         && found != proven
     {
-        known.edge.count_pin_refused(Refused::Resident);
-        return Err(mismatch("identity"));
+        return contradicted("resident", proven.expose(), found.expose(), Refused::Resident);
     }
-    let (Some(kiosk), Some(card), Some(municipality)) = (&facts.kiosk, &facts.card, facts.municipality) else {
-        return Err(Problem::new(Code::MissingFact));
-    };
     let pin = Pin {
         kiosk: kiosk.clone(),
         card: card.clone(),
         municipality,
         resident: facts.applicant.clone().or(learned.resident),
-        proven_by,
+        proven_by: proven_by.clone(),
     };
-    let config = &known.config;
     let now = std::time::Instant::now();
     match known.edge.sessions.open(config.session_scope, &session, pin, config.listeners.sessions, now) {
-        Ok(()) => Ok(session),
-        Err(Refused::Full) => Err(Problem::because(Code::Shed, "memory")),
-        Err(refused) => {
-            known.edge.count_pin_refused(refused);
-            Err(mismatch("identity"))
-        }
+        Ok(()) => Opened::Pinned(session),
+        Err(Refused::Full) => Opened::Full,
+        Err(refused) => contradicted("session", "", session.expose(), refused),
     }
 }
 

@@ -14,6 +14,7 @@ use sekisho_issuance::fence::Epoch;
 use sekisho_issuance::id::KioskId;
 use sekisho_issuance::request::Operation;
 use sekisho_issuance::shard::LaneId;
+use sekisho_issuance::verdict::Finding;
 use sekisho_worker::owner::Attested;
 
 use crate::body::Body;
@@ -126,7 +127,17 @@ impl Gate {
 
     /// Judges one answer and gives its settlement back. Comes back only when what it latched would survive a crash.
     pub async fn decide(&self, bound: &Bound, attested: Attested) -> Result<Released<Answered>, Withheld> {
-        let (withheld, setting) = match self.judge(bound, attested) {
+        self.decide_with(bound, attested, None).await
+    }
+
+    /// The same, with what was found outside the route's checks: whose session an answer to `open` hands out.
+    pub async fn decide_with(
+        &self,
+        bound: &Bound,
+        attested: Attested,
+        found: Option<Finding>,
+    ) -> Result<Released<Answered>, Withheld> {
+        let (withheld, setting) = match self.judge(bound, attested, found) {
             Ok(released) => return Ok(released),
             Err(kept) => *kept,
         };
@@ -141,6 +152,7 @@ impl Gate {
         &self,
         bound: &Bound,
         attested: Attested,
+        found: Option<Finding>,
     ) -> Result<Released<Answered>, Box<(Withheld, Option<crate::latch::Setting>)>> {
         let began = Instant::now();
         let parts = &*self.0;
@@ -160,6 +172,10 @@ impl Gate {
         let seal = judge::seal(bound, parts.epoch, &attestation, answer.body.as_slice());
         let fetched = judge::Fetched { attestation, answer, before, after };
         let mut judged = judge::judge(parts, bound, fetched, &times);
+        if let Some(found) = found {
+            judged.answered.about.findings.push((&found).into());
+            judged.findings.push(found);
+        }
         let spent = began.elapsed();
         series.stage(Stage::Verify, spent);
         stages.add(Stage::Verify, spent);
@@ -209,7 +225,7 @@ impl Gate {
         &self,
         bound: &Bound,
         answered: &Answered,
-        findings: &[sekisho_issuance::verdict::Finding],
+        findings: &[Finding],
         reason: &'static str,
         document: DocumentKind,
     ) -> (crate::latch::EvidenceId, Option<crate::latch::Setting>) {

@@ -1,6 +1,7 @@
 //! Whether this municipality is served now: known, enabled, within hours, not suspended, not switched off. Spends nothing.
 
 use jiff::civil::Time;
+use sekisho_issuance::request::Operation;
 use tower::Service;
 
 use super::{Allowed, Asked, Reply};
@@ -27,7 +28,10 @@ fn allow(asked: Asked) -> Result<Allowed, Problem> {
     if !tenant.enabled || !open_at(&tenant, known.edge.clock.now_in_japan().time()) {
         return Err(Problem::new(Code::Closed));
     }
-    known.edge.suspended(&asked.facts, document(&asked))?;
+    // A session may always be closed: going on with it would be worse.
+    if asked.received.matched.route.operation != Operation::Close {
+        known.edge.suspended(&asked.facts, document(&asked))?;
+    }
     Ok(Allowed { asked, tenant: Some(tenant) })
 }
 

@@ -145,7 +145,7 @@ fn could_be(a: &str, b: &str) -> bool {
 }
 
 /// Where and how two normalized texts differ: lengths and script classes, never a character.
-pub(crate) fn evidence(field: &str, page: Option<u32>, expected: &str, found: &str) -> FieldEvidence {
+pub fn evidence(field: &str, page: Option<u32>, expected: &str, found: &str) -> FieldEvidence {
     const CLASSES: [&str; 5] = ["kanji", "kana", "digit", "latin", "other"];
     let mut differing = [false; 5];
     let (mut a, mut b) = (expected.chars(), found.chars());

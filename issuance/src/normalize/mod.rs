@@ -16,7 +16,7 @@ mod date;
 mod gaiji;
 mod glyph;
 
-pub(crate) use compare::evidence;
+pub use compare::evidence;
 pub use compare::{Compared, Expected, Found};
 pub use date::date;
 pub use gaiji::{GaijiError, GaijiTable};
