@@ -34,6 +34,9 @@ pub use judge::{Answered, What};
 pub use verify::{Pass, Released};
 pub use withheld::Withheld;
 
+/// The machine may have slept this long between arrival and release.
+const MAX_SLEEP: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What an operator may switch off; asked again after the intent is durable.
 pub trait Switch: Send + Sync {
     /// Whether what was asked may still be released.
@@ -320,7 +323,7 @@ impl Gate {
             parts.registry.counter(name::FENCE_REJECTIONS, &[("place", "commit")]).increment(1);
             return Err(Withheld::new("superseded", None));
         }
-        if Instant::now() >= bound.context().deadline() {
+        if Instant::now() >= bound.context().deadline() || slept(bound, &parts.clock) {
             return Err(Withheld::under(Code::Expired, "late"));
         }
         if !waits() {
@@ -336,6 +339,14 @@ impl Gate {
             tracing::error!(request = %bound.context().id(), "the result of a release could not be recorded");
         }
     }
+}
+
+/// Whether the machine slept since the request arrived: its monotonic clock stood still meanwhile, so the deadline says nothing, and
+/// what was verified may be of another day. A clock set forward looks the same, and costs those in flight their answer.
+fn slept(bound: &Bound, clock: &Clock) -> bool {
+    let context = bound.context();
+    let wall = std::time::Duration::try_from(clock.now().duration_since(context.arrived_at())).unwrap_or_default();
+    wall.saturating_sub(context.arrived().elapsed()) > MAX_SLEEP
 }
 
 #[cfg(test)]

@@ -274,6 +274,20 @@ async fn what_is_said_while_the_intent_is_written_holds() {
 }
 
 #[tokio::test]
+async fn what_was_verified_before_the_machine_slept_does_not_leave_after_it() {
+    let bench = bench("enforce");
+    let like = bench.bound("inquiry", "1001", 1);
+    let arrived_at = now() - jiff::SignedDuration::from_hours(1);
+    let context = like.context();
+    let context =
+        RequestContext::freeze(context.id(), context.trace(), Instant::now(), arrived_at, Duration::from_secs(30));
+    let (facts, tenant) = (like.facts().clone(), like.tenant().cloned());
+    let bound = Bound::seal(&bench.key, context, facts, like.route().clone(), tenant, 1, None);
+    let released = bench.gate.decide(&bound, inquiry(&bound, "1001")).await.unwrap();
+    assert_eq!(bench.gate.commit(&bound, released, waits).await.err().unwrap().reason(), "late");
+}
+
+#[tokio::test]
 async fn a_document_that_nobody_takes_is_destroyed_and_one_that_is_cut_is_recorded_so() {
     let bench = bench("enforce");
     let take = async |request| {
