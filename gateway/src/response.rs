@@ -88,7 +88,9 @@ pub(crate) fn write(bound: &Bound, released: Released<Answered>, finish: Option<
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             let out = response.headers_mut();
-            let allowed = std::iter::once(&header::CONTENT_TYPE).chain(&bound.route().response_headers);
+            let media_type = headers.get(header::CONTENT_TYPE).and_then(media_type);
+            out.extend(media_type.map(|value| (header::CONTENT_TYPE, value)));
+            let allowed = bound.route().response_headers.iter().filter(|name| **name != header::CONTENT_TYPE);
             for name in allowed.filter(|name| may_be_allowed(name)) {
                 // A header that comes twice could be read either way.
                 let mut values = headers.get_all(name).iter();
@@ -113,6 +115,18 @@ pub(crate) fn write(bound: &Bound, released: Released<Answered>, finish: Option<
             response.map(|()| Leaving::new(source, pass, finish).boxed_unsync())
         }
     }
+}
+
+/// Type and charset only: any other parameter (`name="..."`) is text of the backend's that nobody checked.
+fn media_type(value: &HeaderValue) -> Option<HeaderValue> {
+    let mut parts = value.to_str().ok()?.split(';').map(str::trim);
+    let mut said = parts.next()?.to_owned();
+    let charset = parts.find(|p| p.get(..8).is_some_and(|name| name.eq_ignore_ascii_case("charset=")));
+    if let Some(charset) = charset {
+        said.push_str("; ");
+        said.push_str(charset);
+    }
+    HeaderValue::from_str(&said).ok()
 }
 
 enum Source {

@@ -169,6 +169,18 @@ async fn a_right_answer_leaves_with_its_intent_its_result_and_its_counts() {
 }
 
 #[tokio::test]
+async fn a_name_in_a_parameter_of_the_media_type_does_not_leave() {
+    let bench = bench("enforce");
+    let bound = bench.bound("inquiry", "1001", 1);
+    let mut attested = inquiry(&bound, "1001");
+    let named = r#"application/json; name="yamada-hanako.json"; Charset=UTF-8"#;
+    attested.answer.headers.insert("content-type", named.parse().unwrap());
+    let released = bench.gate.decide(&bound, attested).await.unwrap();
+    let out = bench.gate.commit(&bound, released, waits).await.unwrap();
+    assert_eq!(out.response.headers()["content-type"], "application/json; Charset=UTF-8");
+}
+
+#[tokio::test]
 async fn another_persons_answer_is_kept_in_and_suspends_at_once() {
     let bench = bench("enforce");
     let bound = bench.bound("inquiry", "1001", 1);
