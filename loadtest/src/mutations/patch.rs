@@ -11,8 +11,10 @@ pub struct Mutation {
     pub file: PathBuf,
     /// The number its name begins with.
     pub number: u32,
-    /// The invariant it breaks; the failing test's output must contain these words.
+    /// The invariant it breaks.
     pub invariant: String,
+    /// What the failing test must say (its name counts, and so does its message).
+    pub says: String,
     /// The package of the test.
     pub package: String,
     /// The test that must notice, as `cargo test` filters it.
@@ -20,7 +22,7 @@ pub struct Mutation {
 }
 
 impl Mutation {
-    /// Reads `NN-name.patch`, whose header has `Invariant:`, `Package:` and `Test:`.
+    /// Reads `NN-name.patch`, whose header has `Invariant:`, `Says:`, `Package:` and `Test:`.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         Self::parse(file, &text).with_context(|| file.display().to_string())
@@ -39,13 +41,11 @@ impl Mutation {
             file: file.to_owned(),
             number: number.context("the name must begin with a number, as in 01-release-gate.patch")?,
             invariant: field("Invariant")?,
+            says: field("Says")?,
             package: field("Package")?,
             test: field("Test")?,
         };
-        ensure!(
-            !mutation.invariant.is_empty() && !mutation.test.is_empty(),
-            "the header names no invariant or no test"
-        );
+        ensure!(!mutation.says.is_empty() && !mutation.test.is_empty(), "the header names no words or no test");
         Ok(mutation)
     }
 }
@@ -73,7 +73,7 @@ pub fn rotate(mutations: &[Mutation], day: u64, count: usize) -> Vec<Mutation> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Releases without a verdict.\n\nInvariant: release gate\nPackage: p\nTest: gate::t\n\ndiff --git a/x b/x\nTest: no\n";
+    const TEXT: &str = "Releases without a verdict.\n\nInvariant: release gate\nSays: kept in\nPackage: p\nTest: gate::t\n\ndiff --git a/x b/x\nTest: no\n";
 
     #[test]
     fn the_header_says_what_must_notice() {
