@@ -126,7 +126,7 @@ async fn set_a_latch(field: &Arc<Field>, site: &Site, gateway: &Gateway) -> anyh
     field.town.faults(&FaultPlan::in_city(Fault::InsuranceWeakMatch, field.town.code(0), 1.0));
     let mistakable = field.town.can_ask_for(0, Form::Tax).into_iter().find(|person| field.town.is_mistakable(*person));
     let person = mistakable.context("nobody can be mistaken for another")?;
-    let visit = Visit { person, form: Form::Tax, household: false, looks_first: false, walks_away: None };
+    let visit = Visit { person, form: Form::Tax, household: false, looks_first: false, since: None, walks_away: None };
     let ended = field.visit(Side::Scene, visit).await;
     ensure!(ended == Ended::Withheld, "another person's paper was {ended:?}");
     let open = Admin::new(gateway.admin, site.admin_key()?).open_latches().await?;
@@ -139,7 +139,8 @@ async fn keep_coming(field: Arc<Field>, people: Vec<PersonNo>, mut rng: StdRng, 
         let Some(person) = people.choose(&mut rng).copied() else { return };
         let form =
             *[Form::ResidentRecord, Form::ResidentItems, Form::FamilyRegister].choose(&mut rng).unwrap_or(&Form::Tax);
-        let visit = Visit { person, form, household: rng.random_bool(0.3), looks_first: false, walks_away: None };
+        let visit =
+            Visit { person, form, household: rng.random_bool(0.3), looks_first: false, since: None, walks_away: None };
         if field.visit(Side::Everyday, visit).await == Ended::Failed {
             // Nobody answers while the gateway is away; a person would not ask a thousand times a second.
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -16,7 +16,8 @@ async fn without_a_fault_every_paper_is_judged_right() {
     for city in field.town.cities() {
         for form in Form::ALL {
             for (n, person) in field.town.can_ask_for(city, form).into_iter().take(6).enumerate() {
-                let visit = Visit { person, form, household: n % 2 == 0, looks_first: true, walks_away: None };
+                let visit =
+                    Visit { person, form, household: n % 2 == 0, looks_first: true, since: None, walks_away: None };
                 assert_eq!(field.visit(Side::Everyday, visit).await, Ended::Released);
             }
         }
@@ -41,7 +42,8 @@ async fn without_a_fault_the_gateway_releases_every_paper() {
     for city in field.town.cities() {
         for form in Form::ALL {
             for (n, person) in field.town.can_ask_for(city, form).into_iter().take(30).enumerate() {
-                let visit = Visit { person, form, household: n % 2 == 0, looks_first: true, walks_away: None };
+                let visit =
+                    Visit { person, form, household: n % 2 == 0, looks_first: true, since: None, walks_away: None };
                 field.visit(Side::Everyday, visit).await;
             }
         }

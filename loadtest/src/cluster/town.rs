@@ -181,14 +181,6 @@ impl Town {
         self.world.expected_sheets(person, form, covers).len()
     }
 
-    /// Somebody else of the same municipality who may have certificates.
-    pub fn neighbour(&self, person: PersonNo) -> PersonNo {
-        let city = self.city(person);
-        let others = self.can_ask_for(city, Form::ResidentRecord);
-        let at = others.iter().position(|other| *other == person).unwrap_or(0);
-        others.get((at + 1) % others.len().max(1)).copied().unwrap_or(person)
-    }
-
     /// An address that the person does not live at yet.
     pub fn another_address(&self, person: PersonNo, salt: u64) -> String {
         self.world.another_address(person, salt).unwrap_or_default()

@@ -65,6 +65,7 @@ pub(super) fn everyday(rng: &mut StdRng, mut elsewhere: Elsewhere, per_second: f
             form: *forms.choose(rng)?,
             household: rng.random_bool(0.3),
             looks_first: rng.random_bool(0.1),
+            since: None,
             walks_away: None,
         };
         Some(Arrival { at, visit })
@@ -92,6 +93,7 @@ pub(super) fn waves(town: &Town, rng: &mut StdRng, script: &Script) -> Vec<Vec<V
             form: script.form,
             household: script.household,
             looks_first: false,
+            since: None,
             walks_away: None,
         };
         chosen.map(visit).collect()

@@ -27,6 +27,8 @@ pub struct Visit {
     pub household: bool,
     /// They look at their record first.
     pub looks_first: bool,
+    /// When they came; `None`, when they asked.
+    pub since: Option<Instant>,
     /// They walk away so long after asking, and the kiosk hangs up.
     pub walks_away: Option<Duration>,
 }
@@ -99,6 +101,7 @@ impl Field {
 
     /// One whole visit: card in, ask, card out. Tells how the request for the certificate ended.
     pub async fn visit(&self, side: Side, visit: Visit) -> Ended {
+        let visit = Visit { since: Some(Instant::now()), ..visit };
         let mut kiosk = self.free_kiosk(side);
         let ended = match self.open(&mut kiosk, visit).await {
             Ok(opened) => {
@@ -194,6 +197,7 @@ impl Field {
             request_id: None,
             city: self.town.city(visit.person),
             form: visit.form,
+            since: visit.since.unwrap_or(sent),
             residents: people.into_iter().map(|person| self.town.id(person).to_owned()).collect::<BTreeSet<_>>(),
             sent,
             done: Instant::now(),

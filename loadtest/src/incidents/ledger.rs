@@ -61,7 +61,9 @@ pub struct Entry {
     pub form: Form,
     /// Everyone the paper must speak of.
     pub residents: BTreeSet<String>,
-    /// From when on it was in progress.
+    /// When the visit began.
+    pub since: Instant,
+    /// When it was asked for.
     pub sent: Instant,
     /// Until when.
     pub done: Instant,
@@ -85,9 +87,9 @@ impl Entry {
         }
     }
 
-    /// Whether it was in progress at some moment of the span.
+    /// Whether its visit was in progress at some moment of the span.
     pub fn overlaps(&self, from: Instant, to: Instant) -> bool {
-        self.sent <= to && self.done >= from
+        self.since <= to && self.done >= from
     }
 }
 
@@ -238,6 +240,7 @@ mod tests {
             city,
             form: Form::Tax,
             residents: BTreeSet::from([format!("r{number}")]),
+            since: now,
             sent: now,
             done: now + Duration::from_millis(10),
             ended,

@@ -39,8 +39,9 @@ async fn beside(
         Beside::Nothing => {}
         Beside::Amends | Beside::Retries => {
             for (n, visit) in wave.iter().enumerate() {
-                // Half of them while their neighbour prints, half of them while they print themselves.
-                let person = if n % 2 == 0 { visit.person } else { field.town.neighbour(visit.person) };
+                // Half of them while they print themselves, half of them while their neighbour at the next kiosk does.
+                let next = wave.get((n + 1) % wave.len()).unwrap_or(visit);
+                let person = if n % 2 == 0 { visit.person } else { next.person };
                 let address = field.town.another_address(person, number as u64);
                 let after = Duration::from_micros(rng.random_range(0..12_000));
                 let field = Arc::clone(field);

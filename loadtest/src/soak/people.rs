@@ -54,6 +54,7 @@ pub(super) async fn come_and_go(field: Arc<Field>, crowd: Arc<Crowd>, seed: u64,
             form,
             household: form != Form::SealRegistration && form != Form::Tax && person % 3 == 0,
             looks_first: false,
+            since: None,
             walks_away: None,
         };
         let Some(first) = wanted.first() else { return };
