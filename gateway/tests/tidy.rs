@@ -1,5 +1,13 @@
 //! The rules of style that a machine can keep: who may speak HTTP, where status codes are, how long a file is, which words are not ours.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panic"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

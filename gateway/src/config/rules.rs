@@ -117,7 +117,7 @@ fn facts(route: &Route, section: &Section<'_>, found: &mut Findings) {
     for fact in needs.request.iter().filter(|f| !says(f)) {
         missing(fact, "", found);
     }
-    for fact in needs.either.iter().filter(|f| !says(f) && !has_session && !(**f == FactName::Resident && proven)) {
+    for fact in needs.either.iter().filter(|f| !(says(f) || has_session || **f == FactName::Resident && proven)) {
         missing(fact, " (or a `session`, whose pin knows it)", found);
     }
     for fact in needs.learned.iter().filter(|f| !says(f) && !learns(f)) {
@@ -130,7 +130,7 @@ fn facts(route: &Route, section: &Section<'_>, found: &mut Findings) {
             found,
         );
     }
-    for name in route.key.iter().filter(|name| !says(name) && !(has_session && !matches!(name, FactName::Selection(_))))
+    for name in route.key.iter().filter(|name| !says(name) && (!has_session || matches!(name, FactName::Selection(_))))
     {
         let message = format!("names `{}`, which is not among the facts", name.name());
         wrong(section, "key", message, "add it to `facts`", found);
