@@ -73,7 +73,7 @@ impl Survived {
 }
 
 /// The people who keep coming; few, so that they come again while their last call may still be printing.
-const PEOPLE: usize = 24;
+const PEOPLE: usize = 60;
 const KIOSKS: usize = 16;
 /// Prints take long, so that they outlive the gateway that asked for them.
 const PRINTS_FOR: Duration = Duration::from_millis(80);
@@ -103,7 +103,7 @@ pub async fn restart(plan: &RestartPlan, step: Step) -> anyhow::Result<Survived>
     let mut survived = Survived { points: plan.points, ..Survived::default() };
     let mut rng = StdRng::seed_from_u64(plan.seed);
     for _ in 0..plan.points {
-        tokio::time::sleep(Duration::from_millis(rng.random_range(30..600))).await;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(30..900))).await;
         gateway.process.kill().await?;
         survived.printing_when_killed += field.town.under_way() as u64;
         gateway = site.start().await.context("the gateway did not come back")?;

@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 20_230_327)]
     seed: u64,
     /// Kiosks that ask at the same time.
-    #[arg(long, default_value_t = 48)]
+    #[arg(long, default_value_t = 96)]
     kiosks: u64,
     /// Writes the figures as JSON here.
     #[arg(long, value_name = "FILE")]

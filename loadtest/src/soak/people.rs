@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
-use crate::incidents::{Field, Side, Visit};
+use crate::incidents::{Ended, Field, Side, Visit};
 use crate::legacy::Form;
 use crate::legacy::resident::PersonNo;
 
@@ -70,8 +70,9 @@ pub(super) async fn come_and_go(field: Arc<Field>, crowd: Arc<Crowd>, seed: u64,
             field.amend(&mut kiosk, &opened, person, &address).await;
         }
         for form in wanted {
-            if take_one(&left) {
-                field.issue(&mut kiosk, &opened, visit(form)).await;
+            // After anything but paper the session is over, and the person goes.
+            if !take_one(&left) || field.issue(&mut kiosk, &opened, visit(form)).await != Ended::Released {
+                break;
             }
         }
         if !rng.random_bool(LEFT_OPEN) {
