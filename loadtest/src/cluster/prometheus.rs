@@ -43,7 +43,7 @@ impl Prometheus {
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut process = Process::start("prometheus", program, &arguments, &dir.join("prometheus.log"))?;
-        process.until_listening(listen, PATIENCE).await?;
+        process.until(PATIENCE, async || is_ready(listen).await.then_some(())).await?;
         let mut prometheus = Self { _process: process, line: Line::to(listen) };
         prometheus.until("up == 1", |result| !result.is_empty()).await.context("nothing was scraped")?;
         Ok(prometheus)
@@ -95,6 +95,12 @@ impl Prometheus {
             _ => bail!("{body}"),
         }
     }
+}
+
+async fn is_ready(address: SocketAddr) -> bool {
+    let request = Request::get("/-/ready").header("host", "prometheus").body(Full::<Bytes>::default());
+    let Ok(request) = request else { return false };
+    Line::to(address).exchange(request, PATIENCE).await.is_ok_and(|reply| reply.status.is_success())
 }
 
 /// The value of one sample of an instant vector, or of a scalar.
