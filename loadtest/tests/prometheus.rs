@@ -50,9 +50,15 @@ fn board_queries() -> Vec<String> {
         collect(&board["panels"], &mut found);
     }
     let filled = |query: String| {
-        [("$__rate_interval", "1m"), ("$__range", "5m"), ("$job", "sekisho"), ("$instance", ".*"), ("$municipality", ".*")]
-            .iter()
-            .fold(query, |text, (name, value)| text.replace(name, value))
+        [
+            ("$__rate_interval", "1m"),
+            ("$__range", "5m"),
+            ("$job", "sekisho"),
+            ("$instance", ".*"),
+            ("$municipality", ".*"),
+        ]
+        .iter()
+        .fold(query, |text, (name, value)| text.replace(name, value))
     };
     found.into_iter().map(filled).collect()
 }
@@ -87,8 +93,7 @@ async fn every_query_speaks_and_the_fault_moves_what_it_must() {
     let site = Site::prepare(program, dir.path(), &protecting(&town).unwrap()).unwrap();
     let gateway = site.start().await.unwrap();
     let rules = files("prometheus/rules", "yml");
-    let mut prometheus =
-        Prometheus::start(Path::new("prometheus"), dir.path(), gateway.metrics, &rules).await.unwrap();
+    let mut prometheus = Prometheus::start(Path::new("prometheus"), dir.path(), gateway.metrics, &rules).await.unwrap();
     let field = Field::new(town, gateway.kiosk_side, Duration::from_secs(20), Step::silent());
     let people: Vec<PersonNo> = field.town.cities().flat_map(|city| field.town.can_ask_for(city, Form::Tax)).collect();
 
@@ -134,6 +139,7 @@ async fn every_query_speaks_and_the_fault_moves_what_it_must() {
     }
     assert!(silent.is_empty(), "queries that say nothing: {silent:#?}");
     assert!(unmoved.is_empty(), "the fault did not move {unmoved:?}");
-    let wrongly = prometheus.query("ALERTS{alertstate=\"firing\", alertname!~\"SekishoLatchSet|Watchdog|.*Watchdog\"}").await;
+    let wrongly =
+        prometheus.query("ALERTS{alertstate=\"firing\", alertname!~\"SekishoLatchSet|Watchdog|.*Watchdog\"}").await;
     assert!(wrongly.as_ref().unwrap().is_empty(), "{wrongly:?}");
 }

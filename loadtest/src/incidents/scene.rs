@@ -12,7 +12,7 @@ use super::ledger::Ended;
 use super::script::{Beside, Script};
 use crate::legacy::resident::PersonNo;
 
-/// How often somebody whose print failed comes back.
+/// How often somebody is called back to apply again.
 const RETRIES: usize = 2;
 
 /// Plays every wave; the next one does not wait for the one before.
@@ -80,9 +80,9 @@ async fn beside(
 
 async fn come(field: Arc<Field>, visit: Visit, retries: usize) {
     for _ in 0..=retries {
-        match field.visit(Side::Scene, visit).await {
-            Ended::Failed | Ended::Withheld => {}
-            _ => return,
+        // Whoever was called back after an error notice applies again, with whatever they got in hand.
+        if matches!(field.visit(Side::Scene, visit).await, Ended::Suspended | Ended::Refused | Ended::Abandoned) {
+            return;
         }
     }
 }

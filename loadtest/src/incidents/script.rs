@@ -17,7 +17,7 @@ pub(super) enum Beside {
     HangUps,
     /// The person before did not end their session; the next one changes an address and prints.
     LeftOpen,
-    /// People whose print failed try again, and staff close the notice when that works.
+    /// As `Amends`; and people are called back to apply again, and staff close the notice when that prints well.
     Retries,
 }
 
