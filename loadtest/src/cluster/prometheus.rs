@@ -65,12 +65,12 @@ impl Prometheus {
     pub async fn until(&mut self, expression: &str, wanted: impl Fn(&[Value]) -> bool) -> anyhow::Result<Vec<Value>> {
         let started = tokio::time::Instant::now();
         loop {
-            let result = self.query(expression).await?;
-            if wanted(&result) {
-                return Ok(result);
-            }
-            if started.elapsed() > PATIENCE {
-                bail!("`{expression}` stayed {result:?}");
+            // A server that has just begun to listen says 503 for a while.
+            match self.query(expression).await {
+                Ok(result) if wanted(&result) => return Ok(result),
+                Ok(result) if started.elapsed() > PATIENCE => bail!("`{expression}` stayed {result:?}"),
+                Err(error) if started.elapsed() > PATIENCE => return Err(error),
+                Ok(_) | Err(_) => {}
             }
             // Only another scrape changes the result, and Prometheus does not tell when one was made.
             tokio::time::sleep(Duration::from_millis(250)).await;
