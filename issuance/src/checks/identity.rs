@@ -1,6 +1,5 @@
 //! `identity`: the people on every page are the people who were asked for, all of them and nobody else.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -114,7 +113,7 @@ impl Identity {
                 Value::Array(items) => rest.extend(items),
                 Value::Object(members) => {
                     rest.extend(members.values());
-                    let (mut attributes, mut differing) = (0, 0);
+                    let (mut attributes, mut differing, mut unclear, mut own_id) = (0, 0, 0, false);
                     for ((field, expected), name) in
                         self.fields.iter().zip(person).filter_map(|pair| Some((pair, pair.0.member()?)))
                     {
@@ -123,18 +122,28 @@ impl Identity {
                             Some(Value::Array(several)) => several.as_slice(),
                             Some(one) => std::slice::from_ref(one),
                         };
-                        let mut texts = said.iter().filter_map(plain_text).filter(|text| !text.is_empty()).peekable();
-                        attributes += usize::from(texts.peek().is_some());
-                        let another = |text: Cow<'_, str>| {
-                            let same = |expected: &Expected| expected.compare(&field.read(&text)) == Compared::Equal;
-                            !expected.as_ref().is_some_and(same)
-                        };
-                        if texts.any(another) {
-                            if field.is_id {
-                                return true;
+                        let texts = said.iter().filter_map(plain_text).filter(|text| !text.is_empty());
+                        let compared: Vec<Compared> = texts
+                            .map(|text| match expected {
+                                Some(expected) => expected.compare(&field.read(&text)),
+                                None => Compared::Differs,
+                            })
+                            .collect();
+                        attributes += usize::from(!compared.is_empty());
+                        match () {
+                            () if compared.iter().all(|c| *c == Compared::Equal) => {
+                                own_id |= field.is_id && !compared.is_empty();
                             }
-                            differing += 1;
+                            () if field.is_id => return true,
+                            // A name with a glyph that nobody mapped, beside the person's own id, is that person's.
+                            () if compared.iter().all(|c| matches!(c, Compared::Equal | Compared::Unreadable)) => {
+                                unclear += 1;
+                            }
+                            () => differing += 1,
                         }
+                    }
+                    if unclear > 0 && !own_id {
+                        differing += unclear;
                     }
                     if attributes > 1 && differing > 0 {
                         return true;

@@ -109,6 +109,17 @@ fn a_json_answer_that_also_describes_somebody_else_is_withheld() {
     assert_eq!(also(serde_json::json!({"spouse": {"name": h.name, "birth": h.birth}})), another);
     assert_eq!(also(serde_json::json!({"household": [{"id": t.id, "name": t.name}]})), "match");
     assert_eq!(also(serde_json::json!({"city": {"name": "見本市"}, "requestId": "7"})), "match", "describes nobody");
+    let unmapped = "\u{e000}橋太郎";
+    assert_eq!(
+        also(serde_json::json!({"printed": {"id": t.id, "name": unmapped}})),
+        "match",
+        "their own id stands beside"
+    );
+    assert_eq!(
+        also(serde_json::json!({"printed": {"name": unmapped, "birth": t.birth}})),
+        another,
+        "nothing tells whose"
+    );
 }
 
 #[test]
