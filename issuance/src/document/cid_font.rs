@@ -9,7 +9,7 @@ use super::cmap::CharacterMap;
 use super::font::{Shown, plausible, to_unicode};
 use super::objects::Objects;
 use super::predefined::{Predefined, japan1_text, shows_as};
-use super::truetype::GlyphChars;
+use super::truetype::{DIRECTORY, GlyphChars};
 use super::value::{Dict, Value};
 use super::words::same;
 
@@ -68,7 +68,12 @@ impl CidFont {
         let embedded = [&b"FontFile"[..], b"FontFile2", b"FontFile3"].iter().any(|key| !program(key).is_null());
         let glyphs = match objects.stream(program(b"FontFile2")) {
             Some(stream) if is_truetype => {
-                let chars = GlyphChars::read(&objects.decode(stream, budget)?);
+                // Outlines are most of a font and are not looked at.
+                let start = objects.decode_start(stream, DIRECTORY, budget)?;
+                let chars = match GlyphChars::extent(&start) {
+                    0 => GlyphChars::default(),
+                    extent => GlyphChars::read(&objects.decode_start(stream, extent, budget)?),
+                };
                 budget.inflate(chars.bytes())?;
                 let map = descendant.raw(b"CIDToGIDMap");
                 match (objects.stream(map), objects.resolve(map)?) {

@@ -70,6 +70,20 @@ pub(super) fn inflate(data: &[u8], ceiling: usize) -> Result<(Vec<u8>, usize), U
     }
 }
 
+/// The first `wanted` bytes of zlib data, or all if there are fewer; what follows is not looked at.
+pub(super) fn inflate_start(data: &[u8], wanted: usize) -> Result<Vec<u8>, Unreadable> {
+    let mut state = Box::<DecompressorOxide>::default();
+    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let mut out = vec![0; wanted];
+    match decompress(&mut state, data, &mut out, 0, flags) {
+        (TINFLStatus::Done | TINFLStatus::HasMoreOutput, _, made) => {
+            out.truncate(made);
+            Ok(out)
+        }
+        _ => Err(BAD),
+    }
+}
+
 /// Undoes PNG prediction (RFC 2083, section 6).
 fn unpredict(data: Vec<u8>, parameters: &Dict<'_>) -> Result<Vec<u8>, Unreadable> {
     let parameter = |key: &[u8], default: u32| match parameters.raw(key) {
@@ -275,5 +289,43 @@ fn run_length(data: &[u8], ceiling: usize) -> Result<Vec<u8>, Unreadable> {
         if out.len() > ceiling {
             return Err(Unreadable("too_large"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Limits;
+
+    fn decoded(filter: &'static [u8], data: &[u8], left: usize) -> Result<Vec<u8>, Unreadable> {
+        let budget = Budget::new(&Limits { max_inflated_bytes: left, ..Limits::default() });
+        let filter = Value::Name(Cow::Borrowed(filter));
+        decode(Cow::Borrowed(data), &[&filter], &[], &budget).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn simple_filters_decode_and_must_end() {
+        let cases: [(&[u8], &[u8], &[u8]); 4] = [
+            (b"RunLengthDecode", b"\x02abc\xfez\x80", b"abczzz"),
+            (b"ASCIIHexDecode", b"61 6 2 7>", b"abp"),
+            (b"ASCII85Decode", b"87cURD]i,\"Ebo80~>", b"Hello World!"),
+            (b"LZWDecode", b"\x80\x0b\x60\x50\x22\x0c\x0c\x85\x01", b"-----A---B"),
+        ];
+        for (filter, data, expected) in cases {
+            assert_eq!(decoded(filter, data, 1000).as_deref(), Ok(expected));
+            let (_, cut) = data.split_last().unwrap();
+            assert_eq!(decoded(filter, cut, 1000), Err(BAD), "{}", String::from_utf8_lossy(filter));
+            assert_eq!(decoded(filter, data, 2), Err(Unreadable("too_large")));
+        }
+    }
+
+    #[test]
+    fn the_start_of_a_stream_is_the_same_as_the_start_of_all_of_it() {
+        let text: Vec<u8> = (0..5000u32).flat_map(|n| n.to_be_bytes()).collect();
+        let packed = miniz_oxide::deflate::compress_to_vec_zlib(&text, 6);
+        assert_eq!(inflate_start(&packed, 700).as_deref(), Ok(&text[..700]));
+        assert_eq!(inflate_start(&packed, 70_000).as_ref(), Ok(&text));
+        assert_eq!(inflate(&packed, 70_000).map(|(data, _)| data).as_ref(), Ok(&text));
+        assert_eq!(inflate(&packed, 19_999).err(), Some(Unreadable("too_large")));
     }
 }

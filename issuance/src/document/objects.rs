@@ -193,6 +193,22 @@ impl<'a> Objects<'a> {
         None
     }
 
+    /// The first `wanted` bytes of a stream, or more where stopping early saves nothing.
+    pub(super) fn decode_start<'o>(
+        &'o self,
+        stream: Stream<'o, 'a>,
+        wanted: usize,
+        budget: &Budget,
+    ) -> Result<Cow<'o, [u8]>, Unreadable> {
+        let plain_flate = self.get(stream.dict, b"Filter")?.name() == Some(b"FlateDecode")
+            && self.get(stream.dict, b"DecodeParms")?.is_null();
+        if plain_flate && wanted <= budget.inflated_left() {
+            budget.inflate(wanted)?;
+            return filter::inflate_start(stream.data, wanted).map(Cow::Owned);
+        }
+        self.decode(stream, budget)
+    }
+
     /// A stream's bytes after all its filters, charged to the budget.
     pub(super) fn decode<'o>(&'o self, stream: Stream<'o, 'a>, budget: &Budget) -> Result<Cow<'o, [u8]>, Unreadable> {
         let mut lists = [Vec::new(), Vec::new()];

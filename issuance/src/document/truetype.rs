@@ -4,6 +4,9 @@
 #[derive(Default)]
 pub(super) struct GlyphChars(Vec<(u16, char)>);
 
+/// Enough for the directory of sixty tables.
+pub(super) const DIRECTORY: usize = 1024;
+
 /// More than any font has glyphs times the characters that share one.
 const MAX_PAIRS: usize = 200_000;
 
@@ -18,6 +21,11 @@ impl GlyphChars {
         Self::unicode_maps(font).unwrap_or_default()
     }
 
+    /// How much of a font program holds its map, by the table directory in its first [`DIRECTORY`] bytes; 0 without a map.
+    pub(super) fn extent(start: &[u8]) -> usize {
+        cmap_table(start).map_or(0, |(offset, length)| offset.saturating_add(length))
+    }
+
     /// The characters of a glyph.
     pub(super) fn of(&self, glyph: u16) -> impl Iterator<Item = char> + '_ {
         let start = self.0.partition_point(|(g, _)| *g < glyph);
@@ -25,12 +33,8 @@ impl GlyphChars {
     }
 
     fn unicode_maps(font: &[u8]) -> Option<Self> {
-        let tables = usize::from(u16_at(font, 4)?);
-        let cmap = (0..tables).find_map(|i| {
-            let record = font.get(12 + i * 16..28 + i * 16)?;
-            (record.get(..4)? == b"cmap").then(|| u32_at(record, 8)).flatten()
-        })?;
-        let cmap = font.get(cmap as usize..)?;
+        let (offset, _) = cmap_table(font)?;
+        let cmap = font.get(offset..)?;
         let mut pairs = Vec::new();
         for i in 0..usize::from(u16_at(cmap, 2)?) {
             let record = cmap.get(4 + i * 8..12 + i * 8)?;
@@ -48,6 +52,15 @@ impl GlyphChars {
         pairs.dedup();
         Some(Self(pairs))
     }
+}
+
+/// Offset and length of the character map.
+fn cmap_table(font: &[u8]) -> Option<(usize, usize)> {
+    (0..usize::from(u16_at(font, 4)?)).find_map(|i| {
+        let record = font.get(12 + i * 16..28 + i * 16)?;
+        let place = (u32_at(record, 8)? as usize, u32_at(record, 12)? as usize);
+        (record.get(..4)? == b"cmap").then_some(place)
+    })
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
