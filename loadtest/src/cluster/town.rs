@@ -56,8 +56,8 @@ pub struct Town {
 pub struct FaultLog {
     /// Sessions and request ids of everybody that a fault touched, partners included.
     pub named: HashSet<String>,
-    /// Municipalities and forms in which something happened.
-    pub places: HashSet<(usize, Form)>,
+    /// Municipalities and forms in which something happened; no form where it was not about a certificate.
+    pub places: HashSet<(usize, Option<Form>)>,
     /// How often a fault's window opened or a fault did harm.
     pub fired: u64,
     /// Notices that a good print closed.
@@ -236,8 +236,8 @@ impl Town {
                 log.named.extend([&party.session, &party.request].into_iter().filter(|id| !id.is_empty()).cloned());
             }
             let city = self.codes.iter().position(|code| *code == firing.city);
-            if let (Some(city), Some(form)) = (city, firing.form.and_then(Form::from_path)) {
-                log.places.insert((city, form));
+            if let Some(city) = city {
+                log.places.insert((city, firing.form.and_then(Form::from_path)));
             }
         }
         log.alarms_closed_by_good_print = self

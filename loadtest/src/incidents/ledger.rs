@@ -172,6 +172,9 @@ pub struct Closed {
     pub misapplied: u64,
 }
 
+/// What latches hold: municipality and form; no form, where sessions and answers in data are held.
+pub(super) type Suspended = HashSet<(usize, Option<Form>)>;
+
 /// What the judge says about a whole run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Judged {
@@ -206,10 +209,15 @@ impl Closed {
 
     /// The requests that the fault did not touch: not named by the backend's fault log (by session or request id), and
     /// not of a municipality and kind that was suspended.
-    pub fn unaffected(&self, named: &HashSet<String>, suspended: &HashSet<(usize, Form)>) -> Vec<&Entry> {
+    pub(super) fn unaffected(&self, named: &HashSet<String>, suspended: &Suspended) -> Vec<&Entry> {
         let is_named =
             |entry: &Entry| [&entry.session, &entry.request_id].into_iter().flatten().any(|id| named.contains(id));
-        let held = |entry: &Entry| entry.ended == Ended::Suspended && suspended.contains(&(entry.city, entry.form));
+        let held = |entry: &Entry| {
+            // Without a session, what was suspended is the opening of one.
+            let wanted = entry.session.as_ref().map(|_| entry.form);
+            let stands = |what| suspended.contains(&(entry.city, what));
+            entry.ended == Ended::Suspended && (stands(Some(entry.form)) || stands(wanted))
+        };
         let chosen = self.entries.iter().filter(|e| e.ended != Ended::Abandoned && !is_named(e) && !held(e));
         chosen.collect()
     }
@@ -258,7 +266,7 @@ mod tests {
             ledger.write(entry(number, city, ended));
         }
         let closed = ledger.close();
-        let unaffected = closed.unaffected(&HashSet::from(["s4".to_owned()]), &HashSet::from([(0, Form::Tax)]));
+        let unaffected = closed.unaffected(&HashSet::from(["s4".to_owned()]), &HashSet::from([(0, Some(Form::Tax))]));
         let numbers: Vec<u64> = unaffected.iter().map(|entry| entry.number).collect();
         assert_eq!(numbers, [2, 3], "a request that failed or was suspended elsewhere still counts");
     }

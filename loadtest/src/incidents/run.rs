@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use super::catalogue::Incident;
 use super::crowd::{self, Arrival, SCENE};
 use super::field::{Field, Side};
-use super::ledger::{Closed, Ended, Entry};
+use super::ledger::{Closed, Ended, Entry, Suspended};
 use super::scene;
 use super::script::{self, Script};
 use crate::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting, without_check};
@@ -125,7 +125,7 @@ async fn come_and_go(field: Arc<Field>, arrivals: Vec<Arrival>) {
 }
 
 /// Asks the gateway what is latched, and whether an alarm went away by itself.
-async fn latched(site: &Site, gateway: &Gateway, town: &Town, row: &mut Row) -> anyhow::Result<HashSet<(usize, Form)>> {
+async fn latched(site: &Site, gateway: &Gateway, town: &Town, row: &mut Row) -> anyhow::Result<Suspended> {
     let mut admin = Admin::new(gateway.admin, site.admin_key()?);
     let latches = admin.latches().await?;
     let (cleared, open): (Vec<_>, Vec<_>) = latches.iter().partition(|latch| latch.cleared.is_some());
@@ -135,18 +135,17 @@ async fn latched(site: &Site, gateway: &Gateway, town: &Town, row: &mut Row) -> 
     Ok(open.iter().filter_map(|latch| place(town, &latch.scope)).collect())
 }
 
-/// `991007/seal_registration` as municipality and form.
-fn place(town: &Town, scope: &str) -> Option<(usize, Form)> {
+/// `991007/seal_registration` as municipality and form; `991007/answer` as municipality without one.
+fn place(town: &Town, scope: &str) -> Option<(usize, Option<Form>)> {
     let (code, kind) = scope.split_once('/')?;
     let city = town.cities().find(|city| town.code(*city) == code)?;
-    Some((city, Form::from_path(&kind.replace('_', "-"))?))
+    Some((city, Form::from_path(&kind.replace('_', "-"))))
 }
 
-fn fill(row: &mut Row, town: &Town, book: &Closed, fault: &Span, latched: &HashSet<(usize, Form)>, path: Path) {
+fn fill(row: &mut Row, town: &Town, book: &Closed, fault: &Span, latched: &Suspended, path: Path) {
     let log = town.fault_log();
     // A latch excuses what it suspends only where the backend's own log says that something happened.
-    let suspended: HashSet<(usize, Form)> =
-        latched.iter().filter(|place| log.places.contains(place)).copied().collect();
+    let suspended: Suspended = latched.iter().filter(|place| log.places.contains(place)).copied().collect();
     let unaffected = book.unaffected(&log.named, &suspended);
     let is_served = |entry: &&&Entry| matches!(entry.ended, Ended::Released | Ended::Refused);
     let served = unaffected.iter().filter(is_served).count();
