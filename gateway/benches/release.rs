@@ -22,7 +22,7 @@ use sekisho_issuance::binding::BindingKey;
 use sekisho_issuance::certificate::{DocumentBytes, Kind};
 use sekisho_issuance::context::{RequestContext, TraceParent};
 use sekisho_issuance::fence::{Epoch, Fence};
-use sekisho_issuance::id::{KioskId, MunicipalityCode, RequestId, ResidentId};
+use sekisho_issuance::id::{KioskId, MunicipalityCode, RequestId, ResidentId, SessionId};
 use sekisho_issuance::request::Facts;
 use sekisho_worker::assignment::{Answer, Attestation};
 use sekisho_worker::owner::{Attested, Settlement, StageTimes};
@@ -67,7 +67,7 @@ impl Bench {
         let route = self.config.routes.get(route).unwrap().clone();
         let facts = Facts {
             kiosk: KioskId::new("K-0001").ok(),
-            session: None,
+            session: SessionId::new("S-1").ok(),
             municipality: Some(municipality),
             residents: vec![resident.clone()],
             applicant: Some(resident),

@@ -2,6 +2,8 @@
 //!
 //! With `SEKISHO_REQUIRE_TOOLS=1` a missing Prometheus is a failure; otherwise it is said and skipped.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
