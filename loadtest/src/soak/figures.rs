@@ -40,6 +40,8 @@ pub struct Figures {
     pub amends_behind: u64,
     /// How often each fault's window opened, and how often it did harm.
     pub faults: BTreeMap<String, (u64, u64)>,
+    /// The first few requests that something was wrong with, for `explain` and the log. Of simulated people.
+    pub examples: Vec<String>,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// CPU seconds of the gateway.
@@ -115,6 +117,9 @@ impl fmt::Display for Figures {
             self.correct_released,
             self.released_share() * 100.0
         )?;
+        for example in &self.examples {
+            writeln!(f, "example: {example}")?;
+        }
         let per_request = self.gateway_cpu_seconds * 1e6 / self.requests.max(1) as f64;
         write!(f, "gateway CPU                {:>10.1} s ({per_request:.0} us per request)", self.gateway_cpu_seconds)
     }

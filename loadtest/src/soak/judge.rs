@@ -15,6 +15,9 @@ const SETTLED_AFTER: Duration = Duration::from_secs(1);
 /// Log entries older than that concern nobody any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
+/// More would be the same again.
+const MOST_EXAMPLES: usize = 12;
+
 struct Judge {
     auditor: Auditor,
     papers: Tally,
@@ -107,7 +110,15 @@ impl Judge {
         let probe = entry.request_id.as_ref().and_then(|id| self.probes.get(id)).copied().unwrap_or(entry.sent);
         let touched = entry.request_id.as_ref().is_some_and(|id| self.touched.contains_key(id));
         if let Some(paper) = &entry.paper {
-            self.papers.count(self.auditor.judge_paper(&entry.asked(probe), paper));
+            let ruling = self.auditor.judge_paper(&entry.asked(probe), paper);
+            if let Err(harm) = ruling {
+                let versions = paper.shown.iter().flat_map(|shown| &shown.sheets).flat_map(|sheet| &sheet.people);
+                let versions: Vec<String> = versions
+                    .map(|(who, version)| format!("{who} v{version} (known v{})", self.auditor.known.floor(who, probe)))
+                    .collect();
+                self.example(harm.name(), entry, &versions.join(", "));
+            }
+            self.papers.count(ruling);
             self.figures.correct_released += u64::from(!touched);
             return;
         }
@@ -118,7 +129,21 @@ impl Judge {
             let reasons = &mut self.figures.false_withhold_reasons;
             *reasons.entry(entry.reason.clone()).or_default() += 1;
             self.figures.false_withholds += 1;
-            tracing::warn!(reason = entry.reason, request = entry.request_id, "withheld although nothing was wrong");
+            self.example("withheld", entry, &entry.reason);
+        }
+    }
+
+    fn example(&mut self, what: &str, entry: &Entry, more: &str) {
+        if self.figures.examples.len() < MOST_EXAMPLES {
+            let Entry { request_id, session, form, residents, sent, done, .. } = entry;
+            let (request, session) = (request_id.as_deref().unwrap_or("-"), session.as_deref().unwrap_or("-"));
+            let took = done.duration_since(*sent);
+            let who: Vec<&str> = residents.iter().map(String::as_str).collect();
+            self.figures.examples.push(format!(
+                "{what}: request {request} session {session} {} of {} in {took:?}: {more}",
+                form.path(),
+                who.join(" ")
+            ));
         }
     }
 
