@@ -1,11 +1,13 @@
 //! Whether an answer is current: `version` (nothing changed meanwhile) and `as_of` (not older than what is known).
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use super::Evidence;
 use super::identity::answers_for;
 use super::printed::{Value, moment};
 use super::spec::Watermark;
+use super::{Evidence, LookupReply};
+use crate::id::ResidentId;
 use crate::normalize;
 use crate::verdict::Verdict;
 
@@ -18,6 +20,12 @@ pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
     if let Err(reason) = answers_for(before, evidence).and_then(|()| answers_for(after, evidence)) {
         return Verdict::Unverifiable { reason };
     }
+    // The version is the applicant's; a household's other records have their own, so what they say is compared.
+    if evidence.facts.residents.iter().any(|who| told(before, who) != told(after, who))
+        && before.version == after.version
+    {
+        return Verdict::Unverifiable { reason: "people_changed_meanwhile" };
+    }
     match (&before.version, &after.version) {
         (Some(before), Some(after)) if before == after => match evidence.watermark.and_then(|mark| order(before, mark))
         {
@@ -27,6 +35,11 @@ pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
         (Some(before), Some(after)) => Verdict::Mismatch { field: normalize::evidence("version", None, before, after) },
         _ => Verdict::Unverifiable { reason: "probe_without_version" },
     }
+}
+
+/// What an authority says of one of the people.
+fn told<'a>(reply: &'a LookupReply, who: &ResidentId) -> Option<&'a BTreeMap<String, String>> {
+    reply.people.iter().find(|person| person.id.as_ref() == Some(who)).map(|person| &person.fields)
 }
 
 /// What the answer says of its age reaches every mark that is known. Two orders are understood: whole numbers and times.

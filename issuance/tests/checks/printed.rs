@@ -121,6 +121,22 @@ fn the_record_must_not_change_meanwhile() {
 }
 
 #[test]
+fn another_members_change_meanwhile_is_seen_although_the_applicants_version_stands() {
+    let mut moved = hanako();
+    moved.address = "見本県見本市別町９－９".into();
+    let both = [taro(), hanako()];
+    let mut scene = asked(&both);
+    scene.after = Some(reply(&[taro(), moved.clone()], "7"));
+    let paper = || certificate(&[&[taro(), hanako()]]);
+    assert_eq!(scene.says(&plan(CHECKS), CheckName::Version, paper()), "unverifiable people_changed_meanwhile");
+    // A certificate that does not speak of that member is still right.
+    let mut alone = asked(&[taro()]);
+    alone.before = Some(reply(&both, "7"));
+    alone.after = Some(reply(&[taro(), moved], "7"));
+    assert_eq!(alone.says(&plan(CHECKS), CheckName::Version, good()), "match");
+}
+
+#[test]
 fn an_answer_older_than_the_last_known_amend_is_refused() {
     let checks = "[as_of]\nheader = \"X-Version\"\nwatermark = \"amend\"\n";
     let as_of = |printed: Option<&str>, watermark: Option<&str>| {
