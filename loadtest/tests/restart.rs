@@ -1,5 +1,13 @@
 //! `kill -9` in the middle: nothing wrong leaves, no two calls for one resident meet, latches are still there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panic"
+)]
+
 use sekisho_loadtest::report::Step;
 use sekisho_loadtest::restart::{RestartPlan, restart};
 

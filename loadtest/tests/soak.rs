@@ -1,5 +1,13 @@
 //! A very short soak: the command itself runs 20,000 in continuous integration.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panic"
+)]
+
 use sekisho_loadtest::report::Step;
 use sekisho_loadtest::soak::{SoakPlan, soak};
 

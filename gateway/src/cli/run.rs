@@ -32,6 +32,8 @@ pub(super) fn run(path: &Path) -> u8 {
             return FAILED;
         }
     };
+    // The first certificate must not wait for the character maps.
+    sekisho_issuance::document::warm();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
