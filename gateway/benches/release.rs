@@ -1,6 +1,6 @@
 //! What one release costs the gateway beside sockets: judging a 2 KB record and a one-page certificate, and committing to a disk that is memory.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a benchmark is no product")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a benchmark is no product")]
 
 use std::hint::black_box;
 use std::sync::Arc;
