@@ -27,6 +27,9 @@ use sekisho_issuance::request::Facts;
 use sekisho_worker::assignment::{Answer, Attestation};
 use sekisho_worker::owner::{Attested, Settlement, StageTimes};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RESIDENT: &str = "10000000001";
 const REQUEST: RequestId = RequestId::from_u128(7);
 const PAPERS: [(&str, &[u8]); 3] = [
