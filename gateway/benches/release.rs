@@ -129,7 +129,7 @@ fn releasing(criterion: &mut Criterion) {
                 || attested(bound, answer(media_type, body.clone())),
                 |attested| {
                     let decided = bench.gate.decide(bound, black_box(attested)).now_or_never();
-                    drop(decided.expect("nothing is latched").unwrap_or_else(|why| panic!("{why:?}")));
+                    drop(decided.unwrap().unwrap_or_else(|why| panic!("{why:?}")));
                 },
                 BatchSize::SmallInput,
             );

@@ -20,8 +20,8 @@ use sekisho_worker::owner::Attested;
 use crate::body::Body;
 use crate::bound::Bound;
 use crate::clock::Clock;
-use crate::durable_log::NotDurable;
-use crate::latch::{Failure, Latches};
+use crate::durable_log::{Durable, NotDurable};
+use crate::latch::{EvidenceId, Failure, Latches, Setting};
 use crate::outcome::Outcome;
 use crate::problem::Code;
 use crate::record::{Fate, Intent, Memory, Record, Records, RecordsError};
@@ -76,6 +76,13 @@ pub struct GateParts {
 /// The release gate of one process.
 #[derive(Clone)]
 pub struct Gate(Arc<GateParts>);
+
+/// An answer that was kept in, and what must be durable before that is said.
+struct Kept {
+    withheld: Withheld,
+    evidence: Durable,
+    setting: Option<Setting>,
+}
 
 /// What goes to the kiosk.
 pub struct Outgoing {
@@ -140,15 +147,17 @@ impl Gate {
         attested: Attested,
         found: Option<Finding>,
     ) -> Result<Released<Answered>, Withheld> {
-        let (withheld, setting) = match self.judge(bound, attested, found) {
+        let Kept { withheld, evidence, setting } = match self.judge(bound, attested, found) {
             Ok(released) => return Ok(released),
             Err(kept) => *kept,
         };
-        match setting {
-            // A latch that is not durable still holds in memory; on such a disk nothing is released anyway.
-            Some(setting) => Err(withheld.latched(setting.id.clone(), setting.durable().await.is_ok())),
-            None => Err(withheld),
+        let Some(setting) = setting else { return Err(withheld) };
+        // What an operator must look at is kept as safely as the latch that asks for it; both are queued already.
+        if evidence.await.is_err() {
+            tracing::error!(request = %bound.context().id(), "the evidence of a latch could not be recorded");
         }
+        // A latch that is not durable still holds in memory, and on such a disk nothing is released.
+        Err(withheld.latched(setting.durable().await))
     }
 
     fn judge(
@@ -156,7 +165,7 @@ impl Gate {
         bound: &Bound,
         attested: Attested,
         found: Option<Finding>,
-    ) -> Result<Released<Answered>, Box<(Withheld, Option<crate::latch::Setting>)>> {
+    ) -> Result<Released<Answered>, Box<Kept>> {
         let began = Instant::now();
         let parts = &*self.0;
         let route = bound.route();
@@ -209,7 +218,8 @@ impl Gate {
                     settlement.passed();
                 } else {
                     let reason = withheld::reason(seal, &judged.findings);
-                    self.suspect(bound, released.value(), &judged.findings, reason, document);
+                    // Nobody waits here: `observe` suspends nothing, and what is queued is written all the same.
+                    drop(self.suspect(bound, released.value(), &judged.findings, reason, document));
                     settlement.surprised(reason);
                 }
                 Ok(released)
@@ -217,8 +227,7 @@ impl Gate {
             Err(answered) => {
                 let reason = withheld::reason(seal, &judged.findings);
                 settlement.surprised(reason);
-                let (evidence, setting) = self.suspect(bound, &answered, &judged.findings, reason, document);
-                Err(Box::new((Withheld::new(reason, Some(evidence)), setting)))
+                Err(Box::new(self.suspect(bound, &answered, &judged.findings, reason, document)))
             }
         }
     }
@@ -231,14 +240,12 @@ impl Gate {
         findings: &[Finding],
         reason: &'static str,
         document: DocumentKind,
-    ) -> (crate::latch::EvidenceId, Option<crate::latch::Setting>) {
+    ) -> Kept {
         let parts = &*self.0;
         let record = crate::record::Withheld { about: answered.about.clone(), reason: reason.to_owned() };
         let bytes = Record::Withheld(record).to_bytes().unwrap_or_default();
-        let evidence = crate::latch::EvidenceId::of(&bytes);
-        if parts.records.append_lazy_bytes(&bytes).is_err() {
-            tracing::error!(request = %bound.context().id(), "the evidence of a withheld answer could not be recorded");
-        }
+        let evidence = EvidenceId::of(&bytes);
+        let recorded = parts.records.append_bytes(&bytes);
         // A refusal suspends what was asked for.
         let kind = if document == DocumentKind::Refusal { judge::document_kind(bound.route()) } else { document };
         let failure = Failure {
@@ -252,7 +259,7 @@ impl Gate {
             at: parts.clock.now(),
         };
         let setting = parts.latches.judge(crate::latch::consequence(findings), &failure);
-        (evidence, setting)
+        Kept { withheld: Withheld::new(reason, Some(evidence)), evidence: recorded, setting }
     }
 
     /// Makes the release durable, looks again, and hands the answer to the response writer. `waits` says whether the kiosk still does.
@@ -314,6 +321,9 @@ impl Gate {
             || parts.latches.on_kiosk(facts.kiosk.as_ref() as Option<&KioskId>).is_some()
         {
             return Err(Withheld::new("suspended", None));
+        }
+        if !parts.latches.is_durable() {
+            return Err(Withheld::new("not_durable", None));
         }
         if !parts.switch.is_on(bound) {
             return Err(Withheld::new("switched_off", None));

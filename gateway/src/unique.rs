@@ -77,7 +77,6 @@ pub struct Unique {
 #[derive(Debug)]
 pub struct Claim {
     unique: Arc<Unique>,
-    day: Date,
     digests: Digests,
     kept: bool,
 }
@@ -120,12 +119,11 @@ impl Unique {
         if known.is_none() && memory.contents >= self.max_contents {
             return Err(Seen::Full);
         }
-        let day = known.map_or(today, |(day, _)| day);
-        memory.hold(day, digests);
+        memory.hold(today, digests);
         if let Some(number) = digests.number {
             memory.claimed_numbers.insert(number);
         }
-        Ok((Claim { unique: self.clone(), day, digests, kept: false }, seen))
+        Ok((Claim { unique: self.clone(), digests, kept: false }, seen))
     }
 
     /// Looks without claiming: for an answer that is withheld for other reasons.
@@ -142,7 +140,7 @@ impl Unique {
         let day = day_of(at);
         if day >= oldest_kept(day_of(now)) {
             memory.hold(day, digests);
-            memory.end(day, digests, true);
+            memory.end(&digests, true);
         }
     }
 
@@ -209,17 +207,21 @@ impl Memory {
         }
     }
 
+    /// Takes a content into `day`, out of an older one: it is remembered from its last release on.
     fn hold(&mut self, day: Date, digests: Digests) {
-        let contents = &mut self.contents;
-        let entry = self.days.entry(day).or_default().entry(digests.content).or_insert_with(|| {
-            *contents += 1;
-            Content { people: digests.people, session: digests.session, holders: 0, left: false }
-        });
+        let known = self.known(digests.content);
+        if let Some((older, _)) = known.filter(|(known, _)| *known < day) {
+            self.days.get_mut(&older).and_then(|of_day| of_day.remove(&digests.content));
+        }
+        let fresh = Content { people: digests.people, session: digests.session, holders: 0, left: false };
+        let (day, content) = known.map_or((day, fresh), |(known, content)| (known.max(day), content));
+        let entry = self.days.entry(day).or_default().entry(digests.content).or_insert(content);
         entry.holders += 1;
+        self.contents += usize::from(known.is_none());
     }
 
-    fn end(&mut self, day: Date, digests: Digests, left: bool) {
-        let Some(of_day) = self.days.get_mut(&day) else { return };
+    fn end(&mut self, digests: &Digests, left: bool) {
+        let Some(of_day) = self.days.values_mut().find(|of_day| of_day.contains_key(&digests.content)) else { return };
         let Some(entry) = of_day.get_mut(&digests.content) else { return };
         entry.holders = entry.holders.saturating_sub(1);
         entry.left |= left;
@@ -253,7 +255,7 @@ impl Claim {
             return;
         }
         let mut memory = self.unique.memory();
-        memory.end(self.day, self.digests, left);
+        memory.end(&self.digests, left);
         if let Some(number) = self.digests.number {
             memory.claimed_numbers.remove(&number);
             if left {
@@ -323,6 +325,18 @@ mod tests {
         let forgotten = at("2026-11-23T00:00:00+09:00");
         assert!(unique.claim(paper(7, 2, 2), false, forgotten).is_ok());
         assert_eq!(unique.len().0, 0, "the claim was dropped and the old day forgotten");
+    }
+
+    #[test]
+    fn a_content_is_remembered_from_its_last_release_on() {
+        let unique = Arc::new(Unique::default());
+        let day = |day: &str| at(&format!("2026-11-{day}T12:00:00+09:00"));
+        for of in ["20", "22"] {
+            unique.claim(paper(7, 1, 1), false, day(of)).unwrap().0.keep();
+        }
+        assert_eq!(unique.claim(paper(7, 2, 2), false, day("24")).unwrap_err(), Seen::OtherPeople);
+        assert_eq!(unique.len().0, 1);
+        assert!(unique.claim(paper(7, 2, 2), false, day("25")).is_ok());
     }
 
     #[test]

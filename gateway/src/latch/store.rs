@@ -85,9 +85,12 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Waits until the latch would survive a crash. On a broken disk it holds in memory, and nothing is released anyway.
-    pub async fn durable(self) -> Result<LatchId, NotDurable> {
-        self.durable.await.map(|()| self.id)
+    /// Waits until the latch would survive a crash. `Err` on a broken disk: it holds in memory, and nothing is released.
+    pub async fn durable(self) -> Result<LatchId, LatchId> {
+        match self.durable.await {
+            Ok(()) => Ok(self.id),
+            Err(NotDurable) => Err(self.id),
+        }
     }
 }
 
@@ -260,6 +263,11 @@ impl Latches {
     /// Age of the oldest entry that is not durable yet.
     pub fn unsynced_for(&self) -> std::time::Duration {
         self.log.unsynced_for()
+    }
+
+    /// Whether a latch that is set now would survive a crash; if not, nothing is released.
+    pub fn is_durable(&self) -> bool {
+        !self.log.is_poisoned()
     }
 
     /// Writes what is queued and closes the journal.

@@ -134,8 +134,8 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     }
     let found = route.checks.run(&evidence);
     let mut findings = found.findings;
-    if route.operation == Operation::Pass {
-        findings.push(pass_shape(route, &view));
+    if !route.operation.speaks_of_resident() {
+        findings.push(no_certificate(route, &view));
     }
     let digests = digests(parts, bound, &found.content_digest, found.issue_number.as_deref(), people);
     let claim = digests.and_then(|digests| remember(parts, bound, digests, &mut findings));
@@ -194,12 +194,12 @@ fn refusal_findings(
     findings
 }
 
-/// `pass` speaks of nobody: only declared media types, and never anything that is a certificate.
-fn pass_shape(route: &Route, view: &AnswerView<'_>) -> Finding {
+/// Where nobody is identified no certificate may leave, whatever else is checked; `pass` hands on declared media types only.
+fn no_certificate(route: &Route, view: &AnswerView<'_>) -> Finding {
     let media_type = view.header("content-type").and_then(|t| t.split(';').next()).map(str::trim).unwrap_or("");
-    let declared = route.pass_media_types.iter().any(|t| t.eq_ignore_ascii_case(media_type));
+    let declared = route.pass_media_types.iter().any(|t| t.eq_ignore_ascii_case(media_type)) && view.status == 200;
     let certificate = view.body.windows(5).take(1024).any(|w| w == b"%PDF-");
-    let good = declared && !certificate && view.status == 200 && !view.framing_surprise;
+    let good = (declared || route.operation != Operation::Pass) && !certificate && !view.framing_surprise;
     let verdict = if good { Verdict::Match } else { mismatch("media_type", 0, media_type.len()) };
     Finding { check: CheckName::Shape, verdict, independent: true }
 }

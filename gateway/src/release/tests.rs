@@ -38,10 +38,16 @@ struct Bench {
 }
 
 fn bench(mode: &str) -> Bench {
+    bench_with_latch_disk(mode).0
+}
+
+/// The second is the latches' own disk.
+fn bench_with_latch_disk(mode: &str) -> (Bench, Arc<Scripted>) {
     let state = StateDir::open(&tempfile::tempdir().unwrap().keep().join("s")).unwrap();
     let (log, clock) = (Scripted::new(), Clock::fixed(now()));
     let registry = Arc::new(Registry::isolated());
-    let latches = Arc::new(Latches::scripted(Scripted::new(), clock.clone()));
+    let latch_disk = Scripted::new();
+    let latches = Arc::new(Latches::scripted(latch_disk.clone(), clock.clone()));
     let records = Records::scripted(log.clone(), Memory::default(), clock.clone());
     let gate = Gate::new(GateParts {
         registry: registry.clone(),
@@ -56,7 +62,7 @@ fn bench(mode: &str) -> Bench {
     let config = config(mode);
     let routes = config.routes.iter().map(|r| (r.name.clone(), r.operation)).collect();
     registry.declare(&crate::registry::Enabled { routes, ..Default::default() });
-    Bench { gate, log, latches, registry, config, key: BindingKey::new([7; 32]) }
+    (Bench { gate, log, latches, registry, config, key: BindingKey::new([7; 32]) }, latch_disk)
 }
 
 impl Bench {
@@ -244,6 +250,30 @@ async fn when_the_intent_cannot_be_durable_nothing_leaves() {
 }
 
 #[tokio::test]
+async fn when_a_latch_could_not_be_kept_nothing_leaves() {
+    let (bench, latches_disk) = bench_with_latch_disk("enforce");
+    let bound = bench.bound("inquiry", "1001", 1);
+    let released = bench.gate.decide(&bound, inquiry(&bound, "1001")).await.unwrap();
+    latches_disk.disk(Disk::Broken);
+    assert_eq!(bench.gate.commit(&bound, released, waits).await.err().unwrap().reason(), "not_durable");
+}
+
+#[tokio::test]
+async fn nobody_is_answered_before_the_latch_and_its_evidence_are_durable() {
+    let (bench, latches_disk) = bench_with_latch_disk("enforce");
+    let bound = bench.bound("inquiry", "1001", 1);
+    latches_disk.disk(Disk::Slow);
+    bench.log.disk(Disk::Slow);
+    let mut decide = Box::pin(bench.gate.decide(&bound, inquiry(&bound, "1002")));
+    assert!(futures_util::poll!(&mut decide).is_pending());
+    assert!(bench.latches.on_kind(bound.facts().municipality, DocumentKind::Answer).is_some(), "it holds already");
+    latches_disk.disk(Disk::Good);
+    assert!(futures_util::poll!(&mut decide).is_pending(), "the evidence is not there yet");
+    bench.log.disk(Disk::Good);
+    assert_eq!(decide.await.err().unwrap().reason(), "identity");
+}
+
+#[tokio::test]
 async fn what_is_said_while_the_intent_is_written_holds() {
     let city = MunicipalityCode::new("991007").ok();
     let reason = async |meanwhile: &dyn Fn(&Bench), waits: fn() -> bool, timeout| {
@@ -264,7 +294,7 @@ async fn what_is_said_while_the_intent_is_written_holds() {
     let latch = |bench: &Bench| {
         let failure = Failure {
             request: RequestId::from_u128(9),
-            evidence: crate::latch::EvidenceId::of(b"x"),
+            evidence: EvidenceId::of(b"x"),
             municipality: city,
             kind: DocumentKind::Answer,
             mode: crate::route::Mode::Enforce,

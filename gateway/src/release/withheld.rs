@@ -25,11 +25,11 @@ impl Withheld {
         Self { code, reason, evidence: None, latch: None }
     }
 
-    pub(super) fn latched(mut self, latch: LatchId, durable: bool) -> Self {
-        if !durable {
+    pub(super) fn latched(mut self, latch: Result<LatchId, LatchId>) -> Self {
+        if let Err(latch) = &latch {
             tracing::error!(%latch, "a latch could not be made durable; it holds until this process ends");
         }
-        self.latch = Some(latch);
+        self.latch = Some(latch.unwrap_or_else(|latch| latch));
         self
     }
 
