@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::cluster::StartError;
+use crate::cluster::is_refused_without;
 use crate::incidents::catalogue::{INCIDENTS, Incident};
 use crate::incidents::{Setup, run};
 use crate::report::{Path, Row, Step};
@@ -49,9 +49,10 @@ pub async fn layers(setup: &Setup, only: &[String], step: Step) -> anyhow::Resul
     let mut layers = Vec::new();
     for without in [None].into_iter().chain(chosen.map(Some)) {
         let setup = Setup { without: without.map(|check| (*check).to_owned()), ..setup.clone() };
+        let refused = without.map_or(Ok(false), |check| is_refused_without(check))?;
         let mut outcomes = Vec::new();
         for incident in &INCIDENTS {
-            outcomes.push(outcome(&setup, incident).await?);
+            outcomes.push(if refused { Outcome::Refused } else { outcome(&setup, incident).await? });
             step.done();
         }
         layers.push(Layer { without: without.map_or("-", |check| check).to_owned(), outcomes });
@@ -60,12 +61,8 @@ pub async fn layers(setup: &Setup, only: &[String], step: Step) -> anyhow::Resul
 }
 
 async fn outcome(setup: &Setup, incident: &Incident) -> anyhow::Result<Outcome> {
-    match run(setup, incident, Path::Gateway, Step::silent()).await {
-        Ok(row) if row.harmless() => Ok(Outcome::Caught),
-        Ok(row) => Ok(Outcome::Harm(harm(&row))),
-        Err(error) if matches!(error.downcast_ref(), Some(StartError::Ended { .. })) => Ok(Outcome::Refused),
-        Err(error) => Err(error),
-    }
+    let row = run(setup, incident, Path::Gateway, Step::silent()).await?;
+    Ok(if row.harmless() { Outcome::Caught } else { Outcome::Harm(harm(&row)) })
 }
 
 fn harm(row: &Row) -> u64 {
@@ -100,6 +97,13 @@ impl fmt::Display for Layers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_identity_is_refused_and_nothing_else_keeps_a_gateway_from_starting() {
+        for check in CHECKS {
+            assert_eq!(is_refused_without(check).unwrap(), check == "identity", "{check}");
+        }
+    }
 
     #[test]
     fn the_table_is_markdown_with_a_column_a_check() {

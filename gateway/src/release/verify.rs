@@ -12,7 +12,7 @@ use crate::unique::{Claim, Digests};
 ///
 /// ```compile_fail,E0451
 /// // Its fields are private: a release cannot be forged.
-/// let forged = sekisho_gateway::release::Released { value: (), pass: todo!() };
+/// let forged = sekisho_gateway::release::Released { value: (), pass: unreachable!() };
 /// ```
 #[must_use = "dropping it destroys a verified answer"]
 pub struct Released<T> {

@@ -10,5 +10,5 @@ mod town;
 pub use admin::{Admin, OpenLatch};
 pub use gateway::{Gateway, Site};
 pub use process::{Process, StartError, cpu_of_tree};
-pub use protection::{brisk, protecting, without_check};
+pub use protection::{brisk, is_refused_without, protecting, without_check};
 pub use town::{FaultLog, Logs, Town, TownPlan};

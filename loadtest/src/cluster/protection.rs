@@ -43,14 +43,23 @@ pub fn without_check(mut table: Table, check: &str) -> Table {
             checks.insert(check.to_owned(), Value::Boolean(false));
         }
         // A route without proof of currency must say so.
-        if check == "version"
-            && issues
-            && let Some(route) = route.as_table_mut()
-        {
-            route.insert("currency".to_owned(), "unproven".into());
+        if check == "version" && issues {
+            checks.insert("currency".to_owned(), "unproven".into());
         }
     }
     table
+}
+
+/// Whether the gateway refuses to run without `check`, by name. Mistakes that do not name it are ours, and an error: a gateway
+/// that does not start for a wrong reason would look like a refusal.
+pub fn is_refused_without(check: &str) -> anyhow::Result<bool> {
+    let text = toml::to_string(&without_check(WORKED.parse()?, check))?;
+    let Err(mistakes) = sekisho_gateway::config::parse(&text) else { return Ok(false) };
+    if mistakes.iter().any(|mistake| mistake.key.split('.').any(|part| part == check)) {
+        return Ok(true);
+    }
+    let all: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    anyhow::bail!("the configuration without `{check}` is wrong elsewhere: {}", all.join("; "))
 }
 
 /// The same checks with time-outs for a run in which something hangs all the time: seconds where the worked configuration
