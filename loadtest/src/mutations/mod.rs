@@ -9,6 +9,11 @@ use anyhow::{Context, ensure};
 
 pub use patch::{Mutation, all, rotate};
 
+/// Building included, on two slow cores.
+const LONGEST_TEST_SECONDS: &str = "1200";
+/// What coreutils' `timeout` ends with.
+const TIMED_OUT: i32 = 124;
+
 /// A copy of the tree with its own build directory; kept between runs, since building is what takes long.
 pub struct Scratch {
     tree: PathBuf,
@@ -74,6 +79,7 @@ impl Scratch {
         let built = self.test(mutation, &["--no-run"])?;
         ensure!(built.status.success(), "the mutated tree does not compile:\n{}", tail(&built));
         let after = self.test(mutation, &[])?;
+        ensure!(after.status.code() != Some(TIMED_OUT), "`{}` waits forever instead of failing", mutation.test);
         ensure!(!after.status.success(), "nobody noticed: `{}` still passes", mutation.test);
         ensure!(
             plain(&text(&after)).contains(&plain(&mutation.says)),
@@ -99,7 +105,10 @@ impl Scratch {
     }
 
     fn test(&self, mutation: &Mutation, options: &[&str]) -> anyhow::Result<Output> {
-        Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        // Coreutils' `timeout`, since a broken invariant may make a test wait forever: that is not noticed, but must end.
+        Command::new("timeout")
+            .arg(LONGEST_TEST_SECONDS)
+            .arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["test", "--quiet", "--package", &mutation.package])
             .args(options)
             .args(["--", &mutation.test])

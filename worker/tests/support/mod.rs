@@ -52,8 +52,11 @@ impl Heard {
 
     /// Waits until the gateway's side closes the connection.
     pub(crate) async fn closed(&self) {
-        let mut byte = [0];
-        while !matches!(self.socket.lock().await.read(&mut byte).await, Ok(0) | Err(_)) {}
+        let end = async {
+            let mut byte = [0];
+            while !matches!(self.socket.lock().await.read(&mut byte).await, Ok(0) | Err(_)) {}
+        };
+        tokio::time::timeout(Duration::from_secs(20), end).await.expect("the connection was not closed");
     }
 
     /// The next request on the same connection, for a backend that keeps it open.
