@@ -25,6 +25,11 @@ impl Withheld {
         Self { code, reason, evidence: None, latch: None }
     }
 
+    /// Nobody can wait for it any more: the kiosk hears of the time, not of a check.
+    pub(super) fn late(self) -> Self {
+        Self { code: Code::Expired, reason: "late", ..self }
+    }
+
     pub(super) fn latched(mut self, latch: Result<LatchId, LatchId>) -> Self {
         if let Err(latch) = &latch {
             tracing::error!(%latch, "a latch could not be made durable; it holds until this process ends");

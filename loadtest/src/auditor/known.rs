@@ -23,14 +23,6 @@ impl Known {
         }
     }
 
-    /// Whether a new version became known in that time.
-    pub fn changed_between(&self, resident: &str, from: Instant, to: Instant) -> bool {
-        let history = self.versions.get(resident).map(Vec::as_slice).unwrap_or_default();
-        history
-            .iter()
-            .any(|(at, version)| *version > 1 && (from..=to).contains(at) && *version > self.floor(resident, from))
-    }
-
     /// The newest version that was known before `at`.
     pub fn floor(&self, resident: &str, at: Instant) -> u64 {
         let history = self.versions.get(resident).map(Vec::as_slice).unwrap_or_default();
@@ -53,7 +45,5 @@ mod tests {
         known.note("a", 2, after(40));
         assert_eq!([0, 10, 11, 30, 31, 50].map(|ms| known.floor("a", after(ms))), [0, 0, 2, 2, 3, 3]);
         assert_eq!(known.floor("b", after(50)), 0);
-        let changed = |from, to| known.changed_between("a", after(from), after(to));
-        assert_eq!([changed(0, 9), changed(5, 15), changed(11, 29), changed(35, 50)], [false, true, false, false]);
     }
 }

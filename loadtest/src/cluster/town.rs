@@ -279,6 +279,12 @@ impl Town {
         logs
     }
 
+    /// Whether a resident's record changed in that time.
+    pub fn changed_between(&self, resident: &str, from: Instant, to: Instant) -> bool {
+        let register = self.world.register();
+        register.find(resident).is_some_and(|no| register.changed_between(no, from, to))
+    }
+
     /// People for whom something is being executed at this moment.
     pub fn under_way(&self) -> usize {
         self.world.chronicle().under_way()

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
 
 use super::fault::mix;
 use super::held;
@@ -28,8 +29,8 @@ impl Touched {
 
 struct Entry {
     current: Arc<Record>,
-    /// What version `n + 2` changed.
-    changes: Vec<Touched>,
+    /// What version `n + 2` changed, and when.
+    changes: Vec<(Touched, Instant)>,
     card: u32,
 }
 
@@ -114,7 +115,7 @@ impl Register {
         next.version += 1;
         apply(&mut next);
         entry.current = Arc::new(next);
-        entry.changes.push(touched);
+        entry.changes.push((touched, Instant::now()));
         Some(Arc::clone(&entry.current))
     }
 
@@ -123,8 +124,14 @@ impl Register {
         let Some(entry) = self.entries.get(no) else { return version };
         let entry = held(entry);
         let from = usize::try_from(version).unwrap_or(usize::MAX).saturating_sub(1);
-        let same = entry.changes.iter().skip(from).take_while(|touched| !touched.shows_on(form)).count();
+        let same = entry.changes.iter().skip(from).take_while(|(touched, _)| !touched.shows_on(form)).count();
         version + same as u64
+    }
+
+    /// Whether the person's record changed in that time, whoever knew of it.
+    pub fn changed_between(&self, no: PersonNo, from: Instant, to: Instant) -> bool {
+        let Some(entry) = self.entries.get(no) else { return false };
+        held(entry).changes.iter().any(|(_, at)| (from..=to).contains(at))
     }
 }
 

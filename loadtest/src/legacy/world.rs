@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -266,16 +266,29 @@ impl World {
         city.serial.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Remembers what a rendered sheet was made from.
+    /// Remembers what a rendered sheet was made from. The same content made again speaks for the newer versions, and is whole if it
+    /// ever was.
     pub(super) fn remember(&self, city: usize, image: &PageImage) {
-        self.sheets.entry(image.digest).or_insert_with(|| SheetOrigin {
+        let origin = SheetOrigin {
             city,
             form: image.form,
             index: image.index,
             origins: image.origins.clone(),
             torn: image.torn,
             starts: image.starts.clone(),
-        });
+        };
+        match self.sheets.entry(image.digest) {
+            Entry::Vacant(place) => drop(place.insert(origin)),
+            Entry::Occupied(mut known) => {
+                let people = |origins: &[(PersonNo, u64)]| origins.iter().map(|(no, _)| *no).collect::<Vec<_>>();
+                let versions = |origins: &[(PersonNo, u64)]| origins.iter().map(|(_, version)| *version).sum::<u64>();
+                let same = people(&known.get().origins) == people(&origin.origins);
+                let newer = same && versions(&known.get().origins) < versions(&origin.origins);
+                if known.get().torn && !origin.torn || newer && known.get().torn == origin.torn {
+                    known.insert(origin);
+                }
+            }
+        }
     }
 
     pub(super) fn city(&self, no: usize) -> Option<&City> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::figures::Figures;
 use crate::auditor::{Auditor, Tally};
+use crate::cluster::Town;
 use crate::incidents::{Ended, Entry, Field, Told};
 use crate::legacy::chronicle::Work;
 
@@ -50,7 +51,7 @@ pub(super) async fn judge(field: Arc<Field>, over: Arc<AtomicBool>) -> Figures {
             tokio::time::sleep(SETTLED_AFTER).await;
         }
         judge.read(&field);
-        judge.work();
+        judge.work(&field.town);
         if last && judge.waiting.is_empty() {
             judge.figures.judged(judge.papers);
             return judge.figures;
@@ -88,7 +89,7 @@ impl Judge {
         }
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, town: &Town) {
         while let Some((read, request)) = self.produced.pop_front() {
             if read.elapsed() < SETTLED_AFTER {
                 self.produced.push_front((read, request));
@@ -101,11 +102,11 @@ impl Judge {
                 self.waiting.push_front(entry);
                 break;
             }
-            self.one(&entry);
+            self.one(town, &entry);
         }
     }
 
-    fn one(&mut self, entry: &Entry) {
+    fn one(&mut self, town: &Town, entry: &Entry) {
         self.figures.requests += 1;
         let probe = entry.request_id.as_ref().and_then(|id| self.probes.get(id)).copied().unwrap_or(entry.sent);
         let touched = entry.request_id.as_ref().is_some_and(|id| self.touched.contains_key(id));
@@ -125,7 +126,7 @@ impl Judge {
         *self.figures.ended.entry(format!("{:?} {}", entry.ended, entry.reason)).or_default() += 1;
         self.figures.latch_refusals += u64::from(entry.ended == Ended::Suspended);
         let by_a_check = entry.ended == Ended::Withheld && !entry.reason.ends_with("latched");
-        if by_a_check && !touched && !self.overtaken(entry) {
+        if by_a_check && !touched && !overtaken(town, entry) {
             let reasons = &mut self.figures.false_withhold_reasons;
             *reasons.entry(entry.reason.clone()).or_default() += 1;
             self.figures.false_withholds += 1;
@@ -146,9 +147,10 @@ impl Judge {
             ));
         }
     }
+}
 
-    /// A record that the paper speaks of changed while it was being made: then it was right to keep it in.
-    fn overtaken(&self, entry: &Entry) -> bool {
-        entry.residents.iter().any(|resident| self.auditor.known.changed_between(resident, entry.sent, entry.done))
-    }
+/// A record that the paper speaks of changed while it was being made: then it was right to keep it in. The register says so, since
+/// what was acknowledged to a kiosk was changed some time before.
+fn overtaken(town: &Town, entry: &Entry) -> bool {
+    entry.residents.iter().any(|resident| town.changed_between(resident, entry.sent, entry.done))
 }

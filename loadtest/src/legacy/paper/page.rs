@@ -80,7 +80,7 @@ pub(in super::super) fn render(
     index: usize,
 ) -> Option<PageImage> {
     let style = city.style;
-    let sheet = sheet::lay_out(city, first, second, index);
+    let sheet = sheet::lay_out(city, first, second, index).or_whole(city, [second, first], index);
     let mut objects = Objects { bytes: Vec::new(), starts: Vec::new(), next: Numbers::of(style).page(index) };
     match style {
         PaperStyle::Embedded => {

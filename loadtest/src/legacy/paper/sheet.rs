@@ -96,6 +96,19 @@ pub(super) fn lay_out(city: &Municipality, first: &Extract, second: &Extract, in
 }
 
 impl Sheet {
+    /// Read in two halves, it is torn only where that shows: what prints exactly as one of `reads` alone would is that one's sheet.
+    pub(super) fn or_whole(self, city: &Municipality, reads: [&Extract; 2], index: usize) -> Self {
+        if !self.torn {
+            return self;
+        }
+        let mut whole = reads.into_iter().map(|read| lay_out(city, read, read, index));
+        whole.find(|whole| whole.prints_like(&self)).unwrap_or(self)
+    }
+
+    fn prints_like(&self, other: &Self) -> bool {
+        self.texts == other.texts && self.rules == other.rules && self.last == other.last
+    }
+
     fn text(&mut self, x: f32, y: f32, size: f32, text: String) {
         self.texts.push(Text { x, y, size, text });
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use super::super::paper::{self, Extract};
 use super::super::{Form, PageOrigin, Scope, ServiceTime, World, WorldConfig};
 use super::client::Client;
 use super::served;
@@ -125,4 +126,47 @@ async fn a_document_with_one_changed_byte_is_not_ours() {
         assert!(world.audit_pdf(&file[..file.len() - 1]).is_err());
         assert!(world.audit_pdf(&[&file[..], b"\n"].concat()).is_err());
     }
+}
+
+/// The content of somebody's certificate before and after a change of address.
+fn moved(world: &World, no: usize, form: Form, scope: Scope) -> [Extract; 2] {
+    let before = world.extract(no, form, scope).unwrap();
+    world.register().amend_address(no, &world.another_address(no, 7).unwrap()).unwrap();
+    [before, world.extract(no, form, scope).unwrap()]
+}
+
+#[test]
+fn a_sheet_that_prints_as_a_whole_one_is_whole_however_it_was_read() {
+    let world = World::new(WorldConfig::default());
+    let people = world.samples("991015", true);
+    let person = people[0].no;
+    let head = |no| world.register().get(no).unwrap().person.head;
+    let other = people.iter().map(|sample| sample.no).find(|no| head(*no) != head(person)).unwrap();
+    let city = world.city(world.extract(person, Form::Tax, Scope::OnePerson).unwrap().city).unwrap();
+    let print = |first: &Extract, second: &Extract| paper::render(&city.municipality, first, second, 0).unwrap();
+    let [before, after] = moved(&world, person, Form::Tax, Scope::OnePerson);
+    let halves = print(&before, &after);
+    assert_eq!(halves.digest, print(&after, &after).digest);
+    assert_eq!((halves.origins, halves.torn), (vec![(person, 2)], false));
+    let mut foreign = print(&before, &world.extract(other, Form::Tax, Scope::OnePerson).unwrap());
+    foreign.origins.sort_unstable();
+    assert!(foreign.torn, "one person's name over another's address");
+    assert_eq!(foreign.origins, [(person.min(other), 1), (person.max(other), 1)]);
+}
+
+#[tokio::test]
+async fn content_that_comes_back_speaks_for_the_newest_version_that_prints_it() {
+    let (world, running) = served(WorldConfig { service: ServiceTime::INSTANT, ..WorldConfig::default() }).await;
+    let client = Client::new(running.issuer);
+    let person = world.samples("991015", true).remove(0);
+    let first_home = world.register().get(person.no).unwrap().address.clone();
+    let session = client.open("K-0007", &person.card, "991015").await.unwrap().json();
+    let mut printed = Vec::new();
+    for home in [first_home.clone(), world.another_address(person.no, 7).unwrap(), first_home] {
+        world.register().amend_address(person.no, &home).unwrap();
+        let session = session["sessionId"].as_str().unwrap();
+        let file = client.issue("r1", session, "K-0007", "tax", "self").await.unwrap().body;
+        printed.push(world.audit_pdf(&file).unwrap().remove(0).residents);
+    }
+    assert_eq!(printed, [[(person.no, 2)], [(person.no, 3)], [(person.no, 4)]]);
 }
