@@ -1,9 +1,10 @@
 //! `kill -9` at random points: the gateway dies while the backend still prints, comes back, and must neither hand out
-//! something wrong nor let two calls for one resident meet at the backend.
+//! something wrong or stale, nor let two calls for one resident meet at the backend, nor make a change twice.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::cluster::{Admin, Gateway, Site, Town, TownPlan, brisk, protecting};
 use crate::incidents::{Ended, Field, Side, Visit};
+use crate::legacy::chronicle::Work;
 use crate::legacy::resident::PersonNo;
 use crate::legacy::{Fault, FaultPlan, Form};
 use crate::report::Step;
@@ -40,6 +42,14 @@ pub struct Survived {
     pub released: u64,
     /// Of those: another person's, mixed, stale or delivered before.
     pub wrong: u64,
+    /// Changes that were asked for, and those that were acknowledged.
+    pub amends: (u64, u64),
+    /// Changes behind the gateway, by the resident system itself.
+    pub amends_behind: u64,
+    /// Answers in data that were another person's or stale, and changes made to another person's record.
+    pub wrong_data: u64,
+    /// Changes that the backend carried out more than once.
+    pub amended_twice: u64,
     /// Calls of one resident that met at the backend, by its own log.
     pub two_in_flight: u64,
     /// Calls that the backend was still working on when the gateway died.
@@ -57,6 +67,8 @@ impl Survived {
     pub fn complaints(&self) -> Vec<String> {
         let zero = [
             ("wrong documents", self.wrong),
+            ("wrong answers in data", self.wrong_data),
+            ("changes were made twice", self.amended_twice),
             ("times two calls for one resident met at the backend", self.two_in_flight),
             ("restarts lost a latch", self.lost_latches),
         ];
@@ -65,8 +77,9 @@ impl Survived {
         if self.printing_when_killed == 0 {
             complaints.push("the backend was never printing when the gateway died: the run says nothing".to_owned());
         }
-        if self.released == 0 || self.latches == 0 {
-            complaints.push("nothing was released, or no latch was ever set: the run says nothing".to_owned());
+        if self.released == 0 || self.latches == 0 || self.amends.1 == 0 {
+            complaints
+                .push("nothing was released or changed, or no latch was ever set: the run says nothing".to_owned());
         }
         complaints
     }
@@ -96,10 +109,17 @@ pub async fn restart(plan: &RestartPlan, step: Step) -> anyhow::Result<Survived>
         .take(PEOPLE)
         .collect();
     let mut coming = tokio::task::JoinSet::new();
+    let amends: Arc<(AtomicU64, AtomicU64)> = Arc::default();
     for kiosk in 0..KIOSKS {
         let rng = StdRng::seed_from_u64(plan.seed ^ kiosk as u64);
-        coming.spawn(keep_coming(Arc::clone(&field), people.clone(), rng, Arc::clone(&over)));
+        coming.spawn(keep_coming(Arc::clone(&field), people.clone(), rng, Arc::clone(&amends), Arc::clone(&over)));
     }
+    let behind = tokio::spawn(change_behind(
+        Arc::clone(&field),
+        people,
+        StdRng::seed_from_u64(plan.seed ^ 0xFEED),
+        Arc::clone(&over),
+    ));
     let mut survived = Survived { points: plan.points, ..Survived::default() };
     let mut rng = StdRng::seed_from_u64(plan.seed);
     for _ in 0..plan.points {
@@ -113,7 +133,11 @@ pub async fn restart(plan: &RestartPlan, step: Step) -> anyhow::Result<Survived>
         step.done();
     }
     over.store(true, Ordering::Relaxed);
-    while coming.join_next().await.is_some() {}
+    while let Some(ended) = coming.join_next().await {
+        ended?;
+    }
+    survived.amends_behind = behind.await?;
+    survived.amends = (amends.0.load(Ordering::Relaxed), amends.1.load(Ordering::Relaxed));
     survived.latches = Admin::new(gateway.admin, site.admin_key()?).open_latches().await?.len();
     gateway.process.terminate(Duration::from_secs(20)).await?;
     finish(&mut survived, &field);
@@ -134,26 +158,77 @@ async fn set_a_latch(field: &Arc<Field>, site: &Site, gateway: &Gateway) -> anyh
     Ok(open.into_iter().map(|latch| latch.id).collect())
 }
 
-async fn keep_coming(field: Arc<Field>, people: Vec<PersonNo>, mut rng: StdRng, over: Arc<AtomicBool>) {
+/// Sessions in which the person moves house before asking for paper.
+const MOVES: f64 = 0.2;
+/// The resident system changes a record this often.
+const CHANGES_EVERY: Duration = Duration::from_millis(100);
+
+async fn keep_coming(
+    field: Arc<Field>,
+    people: Vec<PersonNo>,
+    mut rng: StdRng,
+    amends: Arc<(AtomicU64, AtomicU64)>,
+    over: Arc<AtomicBool>,
+) {
     while !over.load(Ordering::Relaxed) {
         let Some(person) = people.choose(&mut rng).copied() else { return };
         let form =
             *[Form::ResidentRecord, Form::ResidentItems, Form::FamilyRegister].choose(&mut rng).unwrap_or(&Form::Tax);
         let visit =
             Visit { person, form, household: rng.random_bool(0.3), looks_first: false, since: None, walks_away: None };
-        if field.visit(Side::Everyday, visit).await == Ended::Failed {
+        let mut kiosk = field.free_kiosk(Side::Everyday);
+        let mut ended = Ended::Failed;
+        if let Ok(opened) = field.open(&mut kiosk, visit).await {
+            if rng.random_bool(MOVES) {
+                let address = field.town.another_address(person, rng.random());
+                amends.0.fetch_add(1, Ordering::Relaxed);
+                let acknowledged = field.amend(&mut kiosk, &opened, person, &address).await;
+                amends.1.fetch_add(u64::from(acknowledged), Ordering::Relaxed);
+            }
+            ended = field.issue(&mut kiosk, &opened, visit).await;
+            kiosk.close(&opened.session).await;
+        }
+        if ended == Ended::Failed {
             // Nobody answers while the gateway is away; a person would not ask a thousand times a second.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
 
+/// The resident system's own changes. Gives how many there were.
+async fn change_behind(field: Arc<Field>, people: Vec<PersonNo>, mut rng: StdRng, over: Arc<AtomicBool>) -> u64 {
+    let mut clock = tokio::time::interval(CHANGES_EVERY);
+    let mut changes = 0;
+    while !over.load(Ordering::Relaxed) {
+        clock.tick().await;
+        let Some(person) = people.choose(&mut rng).copied() else { break };
+        let address = field.town.another_address(person, rng.random());
+        if let Some((version, at)) = field.town.amend_behind(person, &address).await {
+            field.ledger.known(field.town.id(person), version, at);
+            changes += 1;
+        }
+    }
+    changes
+}
+
 fn finish(survived: &mut Survived, field: &Field) {
     let book = field.ledger.close();
     let logs = field.town.take_logs();
-    let judged = book.judge(logs.shown, |entry| entry.sent);
+    let mut probes: HashMap<String, Instant> = HashMap::new();
+    for (request, began) in logs.probes {
+        let last = probes.entry(request).or_insert(began);
+        *last = began.max(*last);
+    }
+    let last_probe = |request: &Option<String>| request.as_ref().and_then(|id| probes.get(id)).copied();
+    let judged = book.judge(logs.shown, |entry| last_probe(&entry.request_id).unwrap_or(entry.sent));
     survived.requests = book.entries.len() as u64;
     survived.released = judged.papers.judged();
     survived.wrong = judged.papers.harmful() + judged.papers.duplicate;
+    survived.wrong_data = judged.wrong_data + book.misapplied;
     survived.two_in_flight = field.town.overlaps();
+    let mut carried_out: HashMap<String, u64> = HashMap::new();
+    for amend in logs.executions.into_iter().filter(|execution| execution.work == Work::Amend) {
+        *carried_out.entry(amend.request).or_default() += 1;
+    }
+    survived.amended_twice = carried_out.into_values().filter(|times| *times > 1).count() as u64;
 }

@@ -157,16 +157,17 @@ impl Field {
         }
     }
 
-    /// Changes the address of whoever the session says it is about, and notes whose record it was.
-    pub async fn amend(&self, kiosk: &mut Kiosk, opened: &Opened, person: PersonNo, address: &str) {
+    /// Changes the address of whoever the session says it is about, and notes whose record it was. Gives whether it was acknowledged.
+    pub async fn amend(&self, kiosk: &mut Kiosk, opened: &Opened, person: PersonNo, address: &str) -> bool {
         let key = format!("key-{}", self.numbers.fetch_add(1, Ordering::Relaxed));
         let exchange = kiosk.amend(&opened.session, &opened.resident, address, &key).await;
-        let Said::Data(data) = &exchange.said else { return };
-        let Some(claim) = claim(data, "residentId") else { return };
+        let Said::Data(data) = &exchange.said else { return false };
+        let Some(claim) = claim(data, "residentId") else { return false };
         if claim.resident != self.town.id(person) {
             self.ledger.misapplied();
         }
         self.ledger.known(&claim.resident, claim.version, exchange.done);
+        true
     }
 
     fn write(&self, visit: Visit, opened: Option<&Opened>, exchange: Exchange) -> Ended {
