@@ -1,9 +1,11 @@
-//! The last acknowledged version of each amended resident: nothing older may be shown. Kept apart from lanes, which come and go.
+//! The versions that residents' records are known to have reached: nothing older may be shown. Kept apart from lanes, which come
+//! and go.
 //!
-//! Bounded: a mark is kept for thirty days, and when the memory is full no further amend may begin.
+//! Bounded: an amend's mark is kept for thirty days, and when the memory is full no further amend may begin. What a lookup showed
+//! is kept for the people asked for last.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use sekisho_issuance::shard::LaneId;
@@ -11,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 /// Marks that are remembered at once: about 150 MiB.
 pub const MAX_WATERMARKS: usize = 1_000_000;
+
+/// What lookups showed is remembered of at least this many people, and of no more than twice as many: about 60 MiB.
+pub const MIN_SHOWN: usize = 250_000;
 
 /// After this even the slowest copy of the records has the amend.
 pub const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -21,19 +26,32 @@ const MAX_VERSION_BYTES: usize = 64;
 /// One mark as it stands in a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermark {
-    /// The amended resident's lane, 32 hexadecimal digits.
+    /// The resident's lane, 32 hexadecimal digits.
     pub lane: String,
-    /// The version that the amend was acknowledged with.
+    /// The version that an amend was acknowledged with, or that a lookup showed for an answer that was released.
     pub version: String,
     /// When.
     pub at: Timestamp,
+    /// The lookup that showed it; absent after an amend. Each may count in its own way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_by: Option<String>,
 }
 
 impl Watermark {
     /// The mark of `lane`; `None` where `version` cannot be one.
     pub fn new(lane: LaneId, version: &str, at: Timestamp) -> Option<Self> {
         let sound = !version.is_empty() && version.len() <= MAX_VERSION_BYTES;
-        sound.then(|| Self { lane: format!("{:032x}", lane.as_u128()), version: version.to_owned(), at })
+        sound.then(|| Self {
+            lane: format!("{:032x}", lane.as_u128()),
+            version: version.to_owned(),
+            at,
+            shown_by: None,
+        })
+    }
+
+    /// The mark that `lookup` showed.
+    pub fn shown_by(self, lookup: &str) -> Self {
+        Self { shown_by: Some(lookup.to_owned()), ..self }
     }
 
     fn lane(&self) -> Option<LaneId> {
@@ -46,9 +64,33 @@ struct Mark {
     at: Timestamp,
 }
 
+/// What lookups showed, in two generations: when the younger is full, the older is forgotten.
+#[derive(Default)]
+struct Shown {
+    young: HashMap<(LaneId, Arc<str>), Mark>,
+    old: HashMap<(LaneId, Arc<str>), Mark>,
+}
+
+impl Shown {
+    fn get(&self, key: &(LaneId, Arc<str>)) -> Option<&Mark> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    fn set(&mut self, key: (LaneId, Arc<str>), mark: Mark, max: usize) {
+        if self.get(&key).is_some_and(|known| known.at > mark.at) {
+            return;
+        }
+        if self.young.len() >= max && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, mark);
+    }
+}
+
 /// All marks of this node. Rebuilt from the release records at start.
 pub struct Watermarks {
     marks: Mutex<HashMap<LaneId, Mark>>,
+    shown: Mutex<Shown>,
     max: usize,
 }
 
@@ -61,14 +103,23 @@ impl Default for Watermarks {
 impl Watermarks {
     /// An empty memory with a bound of its own.
     pub fn bounded(max: usize) -> Self {
-        Self { marks: Mutex::default(), max }
+        Self { marks: Mutex::default(), shown: Mutex::default(), max }
     }
 
     fn marks(&self) -> MutexGuard<'_, HashMap<LaneId, Mark>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The mark of `lane`, if one is known.
+    fn lookups(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `lookup` showed last of `lane`, as far as it is remembered.
+    pub fn shown(&self, lane: LaneId, lookup: &Arc<str>) -> Option<String> {
+        self.lookups().get(&(lane, lookup.clone())).map(|mark| mark.version.to_string())
+    }
+
+    /// The mark of the last amend of `lane`, if one is known.
     pub fn get(&self, lane: LaneId) -> Option<String> {
         self.marks().get(&lane).map(|mark| mark.version.to_string())
     }
@@ -98,15 +149,25 @@ impl Watermarks {
     /// Remembers a mark; the latest acknowledgement holds. Room was asked for before the amend began, and what was promised is kept.
     pub fn set(&self, watermark: &Watermark) {
         let Some(lane) = watermark.lane() else { return };
+        let mark = Mark { version: watermark.version.as_str().into(), at: watermark.at };
+        if let Some(lookup) = &watermark.shown_by {
+            return self.lookups().set((lane, lookup.as_str().into()), mark, MIN_SHOWN.min(self.max));
+        }
         let mut marks = self.marks();
-        if marks.get(&lane).is_none_or(|known| known.at <= watermark.at) {
-            marks.insert(lane, Mark { version: watermark.version.as_str().into(), at: watermark.at });
+        if marks.get(&lane).is_none_or(|known| known.at <= mark.at) {
+            marks.insert(lane, mark);
         }
     }
 
     /// Every mark, for a snapshot.
     pub fn all(&self) -> Vec<Watermark> {
-        self.marks().iter().filter_map(|(lane, mark)| Watermark::new(*lane, &mark.version, mark.at)).collect()
+        let of = |lane: LaneId, mark: &Mark| Watermark::new(lane, &mark.version, mark.at);
+        let mut all: Vec<_> = self.marks().iter().filter_map(|(lane, mark)| of(*lane, mark)).collect();
+        let shown = self.lookups();
+        // The older first: restored in this order, the younger generation is the younger one again.
+        let both = shown.old.iter().chain(&shown.young);
+        all.extend(both.filter_map(|((lane, lookup), mark)| Some(of(*lane, mark)?.shown_by(lookup))));
+        all
     }
 }
 
@@ -167,6 +228,28 @@ mod tests {
         assert!(marks.has_room(at(5) + KEPT_FOR));
         assert!(marks.get(LaneId::from_u128(1)).is_none());
         assert!(marks.get(LaneId::from_u128(2)).is_some());
+    }
+
+    #[test]
+    fn what_lookups_showed_is_kept_apart_and_for_the_last_people_only() {
+        let marks = Watermarks::bounded(2);
+        let (resident, seal): (Arc<str>, Arc<str>) = ("resident".into(), "seal".into());
+        let show = |lane, version, minute| marks.set(&mark(lane, version, minute).shown_by(&resident));
+        let shown = |lane| marks.shown(LaneId::from_u128(lane), &resident);
+        show(1, "7", 1);
+        show(1, "6", 0);
+        assert_eq!(shown(1).as_deref(), Some("7"));
+        assert_eq!(marks.shown(LaneId::from_u128(1), &seal), None, "another lookup may count otherwise");
+        assert_eq!(marks.get(LaneId::from_u128(1)), None, "no amend");
+        assert!(marks.unchanged(&[(LaneId::from_u128(1), None)]));
+        (2..=4).for_each(|lane| show(lane, "1", 2));
+        assert!(shown(1).is_some() && marks.has_room(at(3)), "amends have room of their own");
+        let restored = Watermarks::bounded(2);
+        marks.all().iter().for_each(|mark| restored.set(mark));
+        assert_eq!(restored.shown(LaneId::from_u128(4), &resident).as_deref(), Some("1"));
+        show(5, "1", 2);
+        assert_eq!(shown(1), None);
+        assert!(shown(3).is_some());
     }
 
     #[test]

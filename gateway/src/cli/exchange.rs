@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 use sekisho_issuance::answer::AnswerView;
-use sekisho_issuance::checks::{Evidence, Findings, LookupReply};
+use sekisho_issuance::checks::{Evidence, Findings, LookupReply, Reached};
 use sekisho_issuance::id::RequestId;
 use sekisho_issuance::request::Facts;
 use sekisho_issuance::verdict::Verdict;
@@ -239,7 +239,7 @@ impl Exchange {
             received_at: answer.received_at,
             before: self.before.as_ref(),
             after: self.after.as_ref(),
-            watermark: None,
+            reached: &Reached::default(),
             municipality_name: tenant.map(|t| t.name.as_ref()),
             clock_synchronized: true,
         })

@@ -1,10 +1,11 @@
 //! Collects the evidence of one answer and asks the route's checks and the gate's memory about it. Decides nothing.
 
 use http::HeaderMap;
-use sekisho_issuance::answer::{self, AnswerView};
+use sekisho_issuance::answer::AnswerView;
 use sekisho_issuance::certificate::DocumentBytes;
-use sekisho_issuance::checks::{Content, Evidence, LookupReply};
+use sekisho_issuance::checks::{Content, Evidence, LookupReply, Reached};
 use sekisho_issuance::fence::Epoch;
+use sekisho_issuance::id::ResidentId;
 use sekisho_issuance::request::{Facts, Operation};
 use sekisho_issuance::shard::LaneId;
 use sekisho_issuance::verdict::{CheckName, FieldEvidence, Finding, Verdict};
@@ -104,9 +105,24 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         body: answer.body.as_slice(),
         framing_surprise: answer.framing_surprise,
     };
-    let before = before.as_ref().and_then(|b| reply(lookup_before(route, facts)?, b));
+    let asked_before = lookup_before(route, facts);
+    let before = before.as_ref().and_then(|b| reply(asked_before?, b));
     let after = after.as_ref().and_then(|a| reply(route.lookup.as_ref()?, a));
-    let seen_marks = marks_of(parts, facts);
+    let lanes = lanes_of(parts, facts);
+    let watermarks = &parts.records.memory().watermarks;
+    let seen_marks: Vec<_> = lanes.iter().map(|(lane, _)| (*lane, watermarks.get(*lane))).collect();
+    let reached = Reached {
+        amended: lanes
+            .iter()
+            .zip(&seen_marks)
+            .filter_map(|((_, who), (_, mark))| Some(((*who).clone(), mark.clone()?)))
+            .collect(),
+        shown: asked_before.map_or_else(Vec::new, |lookup| {
+            let shown =
+                |(lane, who): &(LaneId, &ResidentId)| Some(((*who).clone(), watermarks.shown(*lane, &lookup.name)?));
+            lanes.iter().filter_map(shown).collect()
+        }),
+    };
     let evidence = Evidence {
         facts,
         request: bound.context().id(),
@@ -116,7 +132,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         received_at: answer.received_at,
         before: before.as_ref(),
         after: after.as_ref(),
-        watermark: seen_marks.first().and_then(|(_, version)| version.as_deref()),
+        reached: &reached,
         municipality_name: bound.tenant().map(|tenant| &*tenant.name),
         clock_synchronized: parts.clock_synchronized,
     };
@@ -139,8 +155,19 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     }
     let digests = digests(parts, bound, &found.content_digest, found.issue_number.as_deref(), people);
     let claim = digests.and_then(|digests| remember(parts, bound, digests, &mut findings));
+    let marks = match route.operation {
+        Operation::Amend => acknowledged(parts, facts, after.as_ref(), found.as_of.as_deref()),
+        _ => shown(parts, &lanes, asked_before, before.as_ref(), &reached),
+    };
+    if route.operation == Operation::Amend && marks.is_empty() && found.as_of.is_some() {
+        // What cannot be remembered cannot be acknowledged.
+        findings.push(Finding {
+            check: CheckName::AsOf,
+            verdict: Verdict::Unverifiable { reason: "version_too_long" },
+            independent: true,
+        });
+    }
     about.findings = findings.iter().map(Into::into).collect();
-    let marks = acknowledged(parts, bound, &view, after.as_ref());
     let what = What::Verbatim { status: answer.status, headers: answer.headers, body: answer.body };
     // An acknowledged change is not superseded by the mark that it sets itself.
     let seen_marks = if route.operation == Operation::Amend { Vec::new() } else { seen_marks };
@@ -210,34 +237,41 @@ fn mismatch(field: &str, expected_chars: usize, found_chars: usize) -> Verdict {
     Verdict::Mismatch { field }
 }
 
-/// The residents' lanes with their marks, the applicant's first.
-fn marks_of(parts: &GateParts, facts: &Facts) -> Vec<(LaneId, Option<String>)> {
+/// The residents with their lanes, the applicant first.
+fn lanes_of<'f>(parts: &GateParts, facts: &'f Facts) -> Vec<(LaneId, &'f ResidentId)> {
     let Some(municipality) = facts.municipality else { return Vec::new() };
     let applicant_first =
         facts.applicant.iter().chain(facts.residents.iter().filter(|r| Some(*r) != facts.applicant.as_ref()));
-    let lanes = applicant_first.map(|resident| LaneId::of(&parts.keys.lane, municipality, resident));
-    lanes.map(|lane| (lane, parts.records.memory().watermarks.get(lane))).collect()
+    applicant_first.map(|resident| (LaneId::of(&parts.keys.lane, municipality, resident), resident)).collect()
 }
 
-/// The version that an amend was acknowledged with: the probe's, else the answer's own `/version`.
-fn acknowledged(
-    parts: &GateParts,
-    bound: &Bound,
-    view: &AnswerView<'_>,
-    after: Option<&LookupReply>,
-) -> Vec<Watermark> {
-    if bound.route().operation != Operation::Amend {
-        return Vec::new();
-    }
-    let own = || answer::json(view.body).ok()?.pointer("/version").and_then(answer::plain_text).map(|v| v.into_owned());
-    let version = after.and_then(|reply| reply.version.clone()).or_else(own);
-    let facts = bound.facts();
+/// The version that an amend was acknowledged with: the probe's, else what the answer says. Both are told, or the checks say no.
+fn acknowledged(parts: &GateParts, facts: &Facts, after: Option<&LookupReply>, said: Option<&str>) -> Vec<Watermark> {
+    let version = after.and_then(|reply| reply.version.as_deref()).or(said);
     let lane = facts.municipality.zip(facts.applicant.as_ref().or(facts.residents.first()));
     let mark = lane.zip(version).and_then(|((municipality, resident), version)| {
         let lane = LaneId::of(&parts.keys.lane, municipality, resident);
-        Watermark::new(lane, &version, parts.records.memory().watermarks.moment(lane, parts.clock.now()))
+        Watermark::new(lane, version, parts.records.memory().watermarks.moment(lane, parts.clock.now()))
     });
     mark.into_iter().collect()
+}
+
+/// What the lookup showed of everybody asked for, where it is news.
+fn shown(
+    parts: &GateParts,
+    lanes: &[(LaneId, &ResidentId)],
+    lookup: Option<&Arc<Lookup>>,
+    reply: Option<&LookupReply>,
+    reached: &Reached,
+) -> Vec<Watermark> {
+    let (Some(lookup), Some(reply)) = (lookup, reply) else { return Vec::new() };
+    let mark = |(lane, who): &(LaneId, &ResidentId)| {
+        let version = reply.people.iter().find(|person| person.id.as_ref() == Some(*who))?.version.as_deref()?;
+        let known = reached.shown.iter().any(|(known, shown)| known == *who && shown == version);
+        let mark = (!known).then(|| Watermark::new(*lane, version, parts.clock.now()))??;
+        Some(mark.shown_by(&lookup.name))
+    };
+    lanes.iter().filter_map(mark).collect()
 }
 
 fn people(parts: &GateParts, facts: &Facts) -> u64 {

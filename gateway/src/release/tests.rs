@@ -388,6 +388,52 @@ async fn an_amend_is_remembered_before_its_lane_is_free_and_an_older_answer_is_k
 }
 
 #[tokio::test]
+async fn an_amend_is_acknowledged_only_with_a_version_that_can_be_remembered() {
+    let bench = bench("enforce");
+    let bound = bench.bound("probed_amend", "1001", 1);
+    let amended = |after: &str| {
+        let id = bound.context().id().to_string();
+        let mut amended = attested(&bound, answer(200, format!(r#"{{"residentId":"1001","requestId":"{id}"}}"#)));
+        amended.after = Some(answer(200, record_of("1001", after, "x")));
+        amended
+    };
+    let kept = bench.gate.decide(&bound, amended("7")).await.err().unwrap();
+    assert_eq!(kept.reason(), "version", "the authority does not show the change");
+    assert!(bench.gate.decide(&bound, amended("8")).await.is_ok(), "it changes by the amend itself");
+    let bound = bench.bound("inquiry", "1001", 2);
+    assert_eq!(bench.gate.decide(&bound, inquiry(&bound, "1001")).await.err().unwrap().reason(), "as_of");
+
+    let bound = bench.bound("amend", "1002", 3);
+    let id = bound.context().id().to_string();
+    let mut endless = attested(
+        &bound,
+        answer(200, format!(r#"{{"residentId":"1002","version":"8{}","requestId":"{id}"}}"#, " ".repeat(64))),
+    );
+    (endless.before, endless.after) = (None, None);
+    assert_eq!(bench.gate.decide(&bound, endless).await.err().unwrap().reason(), "as_of");
+}
+
+#[tokio::test]
+async fn a_lookup_that_goes_back_behind_what_it_showed_vouches_for_nothing_even_after_a_restart() {
+    let bench = bench("enforce");
+    let shows = |bound: &Bound, version: &str| {
+        let mut shows = attested(bound, answer(200, record_of("1001", version, &bound.context().id().to_string())));
+        (shows.before, shows.after) =
+            (Some(answer(200, record_of("1001", version, "x"))), Some(answer(200, record_of("1001", version, "x"))));
+        shows
+    };
+    let bound = bench.bound("inquiry", "1001", 1);
+    let released = bench.gate.decide(&bound, shows(&bound, "8")).await.unwrap();
+    bench.gate.commit(&bound, released, waits).await.unwrap();
+    let intent = bench.log.texts().into_iter().find(|r| r.contains("release_intent")).unwrap();
+    assert!(intent.contains(r#""shown_by":"resident""#), "{intent}");
+    let bound = bench.bound("inquiry", "1001", 2);
+    assert_eq!(bench.gate.decide(&bound, shows(&bound, "7")).await.err().unwrap().reason(), "version");
+    let released = bench.gate.decide(&bound, shows(&bound, "8")).await.unwrap();
+    assert!(released.value().watermarks.is_empty(), "no news");
+}
+
+#[tokio::test]
 async fn a_withheld_acknowledgement_of_a_change_is_indeterminate() {
     let bench = bench("enforce");
     let bound = bench.bound("amend", "1001", 1);

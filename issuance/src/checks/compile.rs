@@ -76,7 +76,7 @@ impl Compiler<'_> {
         let issued_at = self.issued_at();
         let unique = self.unique(issues);
         if speaks {
-            self.currency(as_of.is_some(), complete);
+            self.currency(as_of.is_some(), version.is_some(), complete);
         }
         let complete_matters = as_of.is_none() && spec.currency.is_none();
         let lookup = identity.as_ref().and_then(|i| i.with.clone()).or_else(|| version.clone());
@@ -324,7 +324,10 @@ impl Compiler<'_> {
     }
 
     /// Something must show that an answer is current, or somebody must write that nothing does.
-    fn currency(&mut self, as_of: bool, complete: bool) {
+    fn currency(&mut self, as_of: bool, probed: bool, complete: bool) {
+        if self.context.operation == Operation::Amend {
+            return self.version_made(as_of || probed);
+        }
         let needed = matches!(self.context.operation, Operation::Issue | Operation::Inquire);
         // Where identity itself is wrong, that has to be put right first.
         let identity_is_wrong = self.errors.iter().any(|error| error.key.starts_with("identity"));
@@ -340,6 +343,19 @@ impl Compiler<'_> {
                 self.wrong("currency", message, suggestion);
             }
             _ => {}
+        }
+    }
+
+    /// An amend must tell which version it made, or an older document could follow its acknowledgement.
+    fn version_made(&mut self, told: bool) {
+        if !told && !self.context.identity_may_be_off {
+            let message =
+                "nothing tells which version the change made: an older document could follow its acknowledgement";
+            let suggestion = "declare as_of = { json = \"/version\" } where the answer says it, or version = { probe = \"resident\" } \
+                              with a lookup that does";
+            self.wrong("as_of", message, suggestion);
+        } else if self.spec.currency.is_some() {
+            self.warnings.push("`currency` has no meaning for a change".to_owned());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::identity::answers_for;
+use super::identity::{answers_for, person};
 use super::printed::{Value, moment};
 use super::spec::Watermark;
 use super::{Evidence, LookupReply};
@@ -11,15 +11,13 @@ use crate::id::ResidentId;
 use crate::normalize;
 use crate::verdict::Verdict;
 
-/// The record's version before the call is its version after, and not older than a change that was acknowledged: an authority
-/// that has not heard of the change would vouch for the paper before it.
+/// The record's version before the call is its version after, and nobody's is older than what is known of it: an authority
+/// that has not heard of a change would vouch for the paper before it.
 pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
-    let (Some(before), Some(after)) = (evidence.before, evidence.after) else {
-        return Verdict::Unverifiable { reason: "probe_unanswered" };
+    let (before, after) = match probes(evidence) {
+        Ok(probes) => probes,
+        Err(reason) => return Verdict::Unverifiable { reason },
     };
-    if let Err(reason) = answers_for(before, evidence).and_then(|()| answers_for(after, evidence)) {
-        return Verdict::Unverifiable { reason };
-    }
     // The version is the applicant's; a household's other records have their own, so what they say is compared.
     if evidence.facts.residents.iter().any(|who| told(before, who) != told(after, who))
         && before.version == after.version
@@ -27,23 +25,72 @@ pub(super) fn version(evidence: &Evidence<'_>) -> Verdict {
         return Verdict::Unverifiable { reason: "people_changed_meanwhile" };
     }
     match (&before.version, &after.version) {
-        (Some(before), Some(after)) if before == after => match evidence.watermark.and_then(|mark| order(before, mark))
-        {
-            Some(Ordering::Less) => Verdict::Unverifiable { reason: "lookup_behind_amend" },
-            _ => Verdict::Match,
+        (Some(old), Some(new)) if old == new => match behind(before, evidence) {
+            Some(reason) => Verdict::Unverifiable { reason },
+            None => Verdict::Match,
         },
-        (Some(before), Some(after)) => Verdict::Mismatch { field: normalize::evidence("version", None, before, after) },
+        (Some(old), Some(new)) => Verdict::Mismatch { field: normalize::evidence("version", None, old, new) },
         _ => Verdict::Unverifiable { reason: "probe_without_version" },
     }
 }
 
-/// What an authority says of one of the people.
-fn told<'a>(reply: &'a LookupReply, who: &ResidentId) -> Option<&'a BTreeMap<String, String>> {
-    reply.people.iter().find(|person| person.id.as_ref() == Some(who)).map(|person| &person.fields)
+/// After an amend the probe shows the version that it made: the one that the answer says, else a newer one than before.
+pub(super) fn version_made(evidence: &Evidence<'_>, said: Option<&str>) -> Verdict {
+    let (before, after) = match probes(evidence) {
+        Ok(probes) => probes,
+        Err(reason) => return Verdict::Unverifiable { reason },
+    };
+    let (Some(old), Some(new)) = (&before.version, &after.version) else {
+        return Verdict::Unverifiable { reason: "probe_without_version" };
+    };
+    let reason = match (order(old, new), said.map(|said| order(said, new))) {
+        (Some(Ordering::Greater), _) => {
+            return Verdict::Mismatch { field: normalize::evidence("version", None, old, new) };
+        }
+        (None, _) | (_, Some(None)) => "version_not_comparable",
+        (_, Some(Some(Ordering::Greater))) => "lookup_behind_amend",
+        (Some(Ordering::Equal), None) => "amend_not_shown",
+        _ => match behind(after, evidence) {
+            Some(reason) => reason,
+            None => return Verdict::Match,
+        },
+    };
+    Verdict::Unverifiable { reason }
+}
+
+/// What the authority said before and after, about somebody who was asked for.
+fn probes<'e>(evidence: &'e Evidence<'_>) -> Result<(&'e LookupReply, &'e LookupReply), &'static str> {
+    let (Some(before), Some(after)) = (evidence.before, evidence.after) else { return Err("probe_unanswered") };
+    answers_for(before, evidence)?;
+    answers_for(after, evidence)?;
+    Ok((before, after))
+}
+
+/// Why `reply` may not have heard of a change to somebody's record, if so.
+fn behind(reply: &LookupReply, evidence: &Evidence<'_>) -> Option<&'static str> {
+    let version = |who: &ResidentId| person(reply, who).and_then(|person| person.version.as_deref());
+    let amended = evidence.reached.amended.iter().find_map(|(who, mark)| match version(who) {
+        None => Some("member_version_unknown"),
+        Some(version) => match order(version, mark) {
+            None => Some("version_not_comparable"),
+            Some(Ordering::Less) => Some("lookup_behind_amend"),
+            Some(_) => None,
+        },
+    });
+    // Of versions in no known order nothing was promised.
+    let older = |(who, mark): &(ResidentId, String)| version(who).and_then(|v| order(v, mark)) == Some(Ordering::Less);
+    amended.or_else(|| evidence.reached.shown.iter().any(older).then_some("lookup_behind_itself"))
+}
+
+/// What must not change meanwhile of one of the people.
+fn told<'a>(reply: &'a LookupReply, who: &ResidentId) -> Option<(&'a BTreeMap<String, String>, &'a Option<String>)> {
+    person(reply, who).map(|person| (&person.fields, &person.version))
 }
 
 /// What the answer says of its age reaches every mark that is known. Two orders are understood: whole numbers and times.
-pub(super) fn as_of(evidence: &Evidence<'_>, watermark: Watermark, found: &[Value]) -> Verdict {
+/// Other people's versions are counted apart from the applicant's, so only a time tells about them; else the probe must
+/// (`probed`).
+pub(super) fn as_of(evidence: &Evidence<'_>, watermark: Watermark, found: &[Value], probed: bool) -> Verdict {
     if found.is_empty() {
         return Verdict::Unverifiable { reason: "as_of_missing" };
     }
@@ -52,11 +99,13 @@ pub(super) fn as_of(evidence: &Evidence<'_>, watermark: Watermark, found: &[Valu
     if watermark == Watermark::Lookup && looked_up.is_none() {
         return Verdict::Unverifiable { reason: "lookup_without_version" };
     }
+    let applicant = evidence.facts.applicant.as_ref().or(evidence.facts.residents.first());
+    let (own, others): (Vec<_>, Vec<_>) = evidence.reached.amended.iter().partition(|(who, _)| Some(who) == applicant);
     for (page, printed) in found {
         if order(printed, printed).is_none() {
             return Verdict::Unverifiable { reason: "as_of_not_understood" };
         }
-        for mark in evidence.watermark.into_iter().chain(looked_up) {
+        for mark in own.iter().map(|(_, mark)| mark.as_str()).chain(looked_up) {
             match order(printed, mark) {
                 None => return Verdict::Unverifiable { reason: "as_of_not_comparable" },
                 Some(Ordering::Less) => {
@@ -65,8 +114,22 @@ pub(super) fn as_of(evidence: &Evidence<'_>, watermark: Watermark, found: &[Valu
                 Some(_) => {}
             }
         }
+        for (_, mark) in &others {
+            let comparable = is_time(printed) && is_time(mark);
+            match order(printed, mark).filter(|_| comparable) {
+                Some(Ordering::Less) => {
+                    return Verdict::Mismatch { field: normalize::evidence("as_of", *page, mark, printed) };
+                }
+                None if !probed => return Verdict::Unverifiable { reason: "member_version_unknown" },
+                _ => {}
+            }
+        }
     }
     Verdict::Match
+}
+
+fn is_time(text: &str) -> bool {
+    !normalize::squeeze(text).bytes().all(|b| b.is_ascii_digit()) && moment(text).is_some()
 }
 
 /// The order of two marks, if both are whole numbers or both are times, and if their precision lets it be told.

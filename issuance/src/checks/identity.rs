@@ -377,7 +377,8 @@ pub(super) fn answers_for(reply: &LookupReply, evidence: &Evidence<'_>) -> Resul
     if asked { Ok(()) } else { Err("lookup_names_another") }
 }
 
-fn person<'r>(reply: &'r LookupReply, resident: &ResidentId) -> Option<&'r Person> {
+/// What an authority says of one of the people.
+pub(super) fn person<'r>(reply: &'r LookupReply, resident: &ResidentId) -> Option<&'r Person> {
     reply.people.iter().find(|person| person.id.as_ref() == Some(resident))
 }
 

@@ -19,7 +19,8 @@ const MAX_PEOPLE: usize = 64;
 pub struct LookupFields {
     /// The id that the reply answers for; without it the reply can vouch for nobody.
     pub id: Option<LookupField>,
-    /// The record's version.
+    /// The record's version; of each of the `people` as well, where it stands at the same place in their elements (or under
+    /// `version` in their own `fields`).
     pub version: Option<LookupField>,
     /// The others on the same sheet.
     pub people: Option<PeopleSpec>,
@@ -80,11 +81,11 @@ impl LookupFields {
         if requirements.iter().any(|r| r.json.find(&body) != Some(&r.equals)) {
             return Err("lookup_requirement_not_met");
         }
-        let asked = person(&body, self.id.as_ref(), &self.attributes)?;
+        let asked = person(&body, self.id.as_ref(), self.version.as_ref(), &self.attributes)?;
         if self.id.is_some() && asked.id.is_none() {
             return Err("lookup_without_id");
         }
-        let version = self.version.as_ref().map(|field| text(&body, field)).transpose()?.flatten();
+        let version = asked.version.clone();
         let mut people = vec![asked];
         if let Some(spec) = &self.people {
             self.others(&body, spec, &mut people)?;
@@ -101,10 +102,12 @@ impl LookupFields {
         };
         let own_fields = spec.fields.as_ref();
         let id = own_fields.map_or(self.id.as_ref(), |fields| fields.get("id"));
+        let version = own_fields.map_or(self.version.as_ref(), |fields| fields.get("version"));
         let attributes = own_fields.unwrap_or(&self.attributes);
         for element in elements {
-            let mut other = person(element, id, attributes)?;
+            let mut other = person(element, id, version, attributes)?;
             other.fields.remove("id");
+            other.fields.remove("version");
             if other.id.is_none() {
                 return Err("lookup_person_without_id");
             }
@@ -127,23 +130,27 @@ impl LookupFields {
 
 /// Whether two descriptions of one person agree where both say something.
 fn agree(one: &Person, other: &Person) -> bool {
-    other.fields.iter().all(|(name, value)| one.fields.get(name).is_none_or(|known| known == value))
+    let same = |(name, value): (&String, &String)| one.fields.get(name).is_none_or(|known| known == value);
+    let versions = one.version.as_ref().zip(other.version.as_ref());
+    other.fields.iter().all(same) && versions.is_none_or(|(a, b)| a == b)
 }
 
 fn person(
     value: &Value,
     id: Option<&LookupField>,
+    version: Option<&LookupField>,
     attributes: &BTreeMap<String, LookupField>,
 ) -> Result<Person, &'static str> {
     let id = id.map(|field| text(value, field)).transpose()?.flatten();
     let id = id.map(|id| ResidentId::new(&id).map_err(|_| "lookup_id_malformed")).transpose()?;
+    let version = version.map(|field| text(value, field)).transpose()?.flatten();
     let mut fields = BTreeMap::new();
     for (name, field) in attributes {
         if let Some(text) = text(value, field)? {
             fields.insert(name.clone(), text);
         }
     }
-    Ok(Person { id, fields })
+    Ok(Person { id, version, fields })
 }
 
 fn text(value: &Value, field: &LookupField) -> Result<Option<String>, &'static str> {

@@ -48,6 +48,8 @@ pub struct SpecError {
 pub struct Person {
     /// The id the authority answered for.
     pub id: Option<ResidentId>,
+    /// The version of this person's own record, where the reply says it.
+    pub version: Option<String>,
     /// Attributes by configured field name; personal data, hence no `Debug`.
     pub fields: BTreeMap<String, String>,
 }
@@ -57,8 +59,17 @@ pub struct Person {
 pub struct LookupReply {
     /// The person asked for first, then the others on the same sheet.
     pub people: Vec<Person>,
-    /// The record's version, where the lookup has one.
+    /// The version of the record asked for, where the lookup has one.
     pub version: Option<String>,
+}
+
+/// Versions that the records are known to have reached: nothing older may be shown. Ids are personal data, hence no `Debug`.
+#[derive(Clone, Default)]
+pub struct Reached {
+    /// By an amend that was acknowledged.
+    pub amended: Vec<(ResidentId, String)>,
+    /// When this route's lookup was asked before, for an answer that was released.
+    pub shown: Vec<(ResidentId, String)>,
 }
 
 /// Everything a plan may look at. Nothing here outlives the request.
@@ -79,8 +90,8 @@ pub struct Evidence<'a> {
     pub before: Option<&'a LookupReply>,
     /// The authority's word after the call.
     pub after: Option<&'a LookupReply>,
-    /// The lowest version that may still be shown for these residents (last acknowledged amend), if any is known.
-    pub watermark: Option<&'a str>,
+    /// The lowest versions that may still be shown of the people asked for.
+    pub reached: &'a Reached,
     /// The name printed for the municipality (`見本市`), where configured.
     pub municipality_name: Option<&'a str>,
     /// Whether our clock is known to be right; otherwise `issued_on` and `issued_at` are Unverifiable.
@@ -97,6 +108,8 @@ pub struct Findings {
     pub content_digest: [u8; 32],
     /// The issue number as printed, normalized, where the plan reads one: for `issue_number`.
     pub issue_number: Option<String>,
+    /// What the answer says of its age, where `as_of` reads it: of an amend, the version that it made.
+    pub as_of: Option<String>,
 }
 
 impl Findings {

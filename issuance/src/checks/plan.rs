@@ -70,6 +70,13 @@ pub(super) struct SelectionItem {
     pub(super) unasked: Printed,
 }
 
+/// What the gateway's memory needs of an answer.
+#[derive(Default)]
+struct Noted {
+    issue_number: Option<String>,
+    as_of: Option<String>,
+}
+
 /// The answer in the forms that the checks read.
 pub(super) enum Read<'c> {
     Paper(Vec<Sheet<'c>>),
@@ -187,10 +194,10 @@ impl CheckPlan {
     /// Runs every check on an answer that was read already.
     pub fn judge(&self, evidence: &Evidence<'_>, content: Content) -> Findings {
         let mut findings = Vec::with_capacity(12);
-        let mut issue_number = None;
+        let mut noted = Noted::default();
         {
             let read = self.prepare(&content);
-            self.check_all(evidence, &read, &mut findings, &mut issue_number);
+            self.check_all(evidence, &read, &mut findings, &mut noted);
         }
         let content_digest = match &content {
             Content::Document(document) => document.content_digest,
@@ -200,7 +207,8 @@ impl CheckPlan {
             Content::Document(document) => Some(document),
             _ => None,
         };
-        Findings { findings, document, content_digest, issue_number }
+        let Noted { issue_number, as_of } = noted;
+        Findings { findings, document, content_digest, issue_number, as_of }
     }
 
     pub(super) fn prepare<'c>(&self, content: &'c Content) -> Read<'c> {
@@ -213,13 +221,7 @@ impl CheckPlan {
         }
     }
 
-    fn check_all(
-        &self,
-        evidence: &Evidence<'_>,
-        read: &Read<'_>,
-        findings: &mut Vec<Finding>,
-        issue_number: &mut Option<String>,
-    ) {
+    fn check_all(&self, evidence: &Evidence<'_>, read: &Read<'_>, findings: &mut Vec<Finding>, noted: &mut Noted) {
         let mut say = |check, verdict, independent| findings.push(Finding { check, verdict, independent });
         let sheets = match read {
             Read::Paper(sheets) => &sheets[..],
@@ -277,15 +279,22 @@ impl CheckPlan {
                 _ => printed::issue_number(&found(place)),
             };
             match number {
-                Ok(number) => *issue_number = Some(number),
+                Ok(number) => noted.issue_number = Some(number),
                 Err(verdict) => say(CheckName::IssueNumber, verdict, false),
             }
         }
         if let Some(as_of) = &self.as_of {
-            say(CheckName::AsOf, on_paper(&|| currency::as_of(evidence, as_of.watermark, &found(&as_of.place))), true);
+            let printed = found(&as_of.place);
+            let verdict = currency::as_of(evidence, as_of.watermark, &printed, self.version.is_some());
+            say(CheckName::AsOf, on_paper(&|| verdict.clone()), true);
+            noted.as_of = printed.into_iter().next().map(|(_, text)| text);
         }
         if self.version.is_some() {
-            say(CheckName::Version, currency::version(evidence), true);
+            let verdict = match self.operation {
+                Operation::Amend => currency::version_made(evidence, noted.as_of.as_deref()),
+                _ => currency::version(evidence),
+            };
+            say(CheckName::Version, verdict, true);
         }
         if let Some(place) = &self.issued_on {
             say(CheckName::IssuedOn, on_paper(&|| printed::issued_on(evidence, &found(place))), true);

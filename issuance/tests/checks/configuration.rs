@@ -111,6 +111,23 @@ fn what_is_compared_must_have_something_to_compare_with() {
 }
 
 #[test]
+fn an_amend_that_tells_no_version_is_refused() {
+    let identity = "[identity]\nenough = [[\"id\"]]\nfields = { id = { json = \"/id\" } }";
+    let compiled = |checks: &str| {
+        let fields = lookup_fields(LOOKUP);
+        let mut context = PlanContext::new(Operation::Amend);
+        context.lookups.insert("resident", LookupContext { fields: &fields, independent: true });
+        CheckPlan::compile(&toml::from_str(&format!("{checks}\n{identity}")).unwrap(), &context)
+    };
+    for silent in ["", "currency = \"unproven\""] {
+        let found = compiled(silent).err().unwrap();
+        assert!(found.len() == 1 && found[0].key == "as_of" && found[0].suggestion.contains("/version"), "{found:#?}");
+    }
+    assert!(compiled("as_of = { json = \"/version\" }").is_ok());
+    assert!(compiled("version = { probe = \"resident\" }").is_ok());
+}
+
+#[test]
 fn a_route_without_any_proof_of_currency_is_refused_unless_it_says_so() {
     let partial = CHECKS.replace("sex = { after = \"性別\" }", "").replace("\"sex\", ", "");
     only_mistake(&partial, "currency", "unproven");
@@ -160,9 +177,9 @@ fn an_amend_may_be_vouched_for_by_its_echo_alone() {
         context.lookups.insert("resident", LookupContext { fields: &fields, independent: true });
         CheckPlan::compile(&spec, &context)
     };
-    assert!(compile("identity = false\necho = { json = \"/requestId\" }").is_ok());
+    assert!(compile("identity = false\nas_of = { json = \"/version\" }\necho = { json = \"/requestId\" }").is_ok());
     assert!(compile("identity = false").is_err());
-    let by_id = "[identity]\nenough = [[\"resident_id\"]]\nfields = { resident_id = { json = \"/residentId\" } }";
+    let by_id = "as_of = { json = \"/version\" }\n[identity]\nenough = [[\"resident_id\"]]\nfields = { resident_id = { json = \"/residentId\" } }";
     assert!(compile(by_id).is_ok());
 }
 

@@ -1,5 +1,7 @@
 //! What else the paper prints, and whether it is current.
 
+use sekisho_issuance::checks::{CheckPlan, Content, LookupContext, PlanContext};
+use sekisho_issuance::request::Operation;
 use sekisho_issuance::verdict::CheckName;
 
 use crate::scene::*;
@@ -141,7 +143,8 @@ fn an_answer_older_than_the_last_known_amend_is_refused() {
     let checks = "[as_of]\nheader = \"X-Version\"\nwatermark = \"amend\"\n";
     let as_of = |printed: Option<&str>, watermark: Option<&str>| {
         let mut scene = asked(&[taro()]);
-        scene.watermark = watermark.map(str::to_owned);
+        scene.reached.amended =
+            watermark.map(|v| (scene.facts.residents[0].clone(), v.to_owned())).into_iter().collect();
         scene.headers.extend(printed.map(|v| ("x-version".to_owned(), v.as_bytes().to_vec())));
         scene.says(&plan(&(checks.to_owned() + CHECKS)), CheckName::AsOf, good())
     };
@@ -198,7 +201,75 @@ fn an_issue_number_is_handed_on_normalized_and_only_if_it_is_one() {
 fn an_authority_that_has_not_heard_of_an_acknowledged_change_vouches_for_nothing() {
     let mut scene = asked(&[taro()]);
     for (mark, expected) in [("7", "match"), ("8", "unverifiable lookup_behind_amend")] {
-        scene.watermark = Some(mark.to_owned());
+        scene.reached.amended = vec![(scene.facts.residents[0].clone(), mark.to_owned())];
         assert_eq!(scene.says(&plan(CHECKS), CheckName::Version, certificate(&[&[taro()]])), expected);
     }
+}
+
+#[test]
+fn no_members_document_is_older_than_that_members_own_acknowledged_change() {
+    let both = [taro(), hanako()];
+    let versions = |hanakos: Option<&str>| {
+        let mut reply = reply(&both, "7");
+        reply.people[1].version = hanakos.map(str::to_owned);
+        Some(reply)
+    };
+    let says = |hanakos: Option<&str>, amended: Option<&str>, shown: Option<&str>| {
+        let mut scene = asked(&both);
+        (scene.before, scene.after) = (versions(hanakos), versions(hanakos));
+        let hanako = scene.facts.residents.iter().find(|r| r.expose() == "1002").unwrap().clone();
+        let mark = |version: Option<&str>| version.map(|v| (hanako.clone(), v.to_owned())).into_iter().collect();
+        (scene.reached.amended, scene.reached.shown) = (mark(amended), mark(shown));
+        scene.says(&plan(CHECKS), CheckName::Version, certificate(&[&both]))
+    };
+    assert_eq!(says(Some("3"), Some("3"), Some("2")), "match");
+    assert_eq!(says(Some("2"), Some("3"), None), "unverifiable lookup_behind_amend");
+    assert_eq!(says(None, Some("3"), None), "unverifiable member_version_unknown");
+    assert_eq!(says(Some("v2"), Some("v3"), None), "unverifiable version_not_comparable");
+    assert_eq!(says(Some("2"), None, Some("3")), "unverifiable lookup_behind_itself");
+    assert_eq!(says(Some("v2"), None, Some("v3")), "match", "nothing is known of their order");
+}
+
+#[test]
+fn a_printed_age_speaks_of_other_members_only_if_it_is_a_time() {
+    let both = [taro(), hanako()];
+    let says = |printed: &str, hanakos_mark: &str| {
+        let mut scene = asked(&both);
+        scene.reached.amended = vec![(scene.facts.residents[1].clone(), hanakos_mark.to_owned())];
+        scene.headers.push(("x-as-of".to_owned(), printed.as_bytes().to_vec()));
+        let checks = format!("version = false\n[as_of]\nheader = \"X-As-Of\"\nwatermark = \"feed\"\n{CHECKS}");
+        scene.says(&plan(&checks), CheckName::AsOf, certificate(&[&both]))
+    };
+    assert_eq!(says("7", "3"), "unverifiable member_version_unknown", "hers, not his");
+    assert_eq!(says("2026-11-22T10:00:00Z", "2026-11-22T09:00:00Z"), "match");
+    assert_eq!(says("2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z"), "mismatch as_of");
+}
+
+#[test]
+fn the_probe_after_an_amend_shows_the_version_that_it_made() {
+    let fields = lookup_fields(LOOKUP);
+    let says = |as_of: &str, body: &str, before: &str, after: &str, mark: Option<&str>| {
+        let checks = format!(
+            "version = {{ probe = \"resident\" }}\n{as_of}\n[identity]\nenough = [[\"id\"]]\nfields = {{ id = {{ json = \"/id\" }} }}"
+        );
+        let mut context = PlanContext::new(Operation::Amend);
+        context.lookups.insert("resident", LookupContext { fields: &fields, independent: true });
+        let plan = CheckPlan::compile(&toml::from_str(&checks).unwrap(), &context).unwrap_or_else(|e| panic!("{e:#?}"));
+        let mut scene = asked(&[taro()]);
+        (scene.before, scene.after) = (Some(reply(&[taro()], before)), Some(reply(&[taro()], after)));
+        scene.reached.amended = mark.map(|v| (scene.facts.residents[0].clone(), v.to_owned())).into_iter().collect();
+        said(&plan.judge(&scene.evidence(), Content::Json(body.parse().unwrap())), CheckName::Version)
+    };
+    let silent = |before: &str, after: &str, mark| says("", r#"{"id":"1001"}"#, before, after, mark);
+    assert_eq!(silent("7", "8", None), "match", "it changes by the amend itself");
+    assert_eq!(silent("7", "8", Some("8")), "match");
+    assert_eq!(silent("7", "7", None), "unverifiable amend_not_shown");
+    assert_eq!(silent("8", "7", None), "mismatch version");
+    assert_eq!(silent("v7", "v8", None), "unverifiable version_not_comparable");
+    assert_eq!(silent("7", "8", Some("9")), "unverifiable lookup_behind_amend");
+    let said = |body: &str, after: &str| says("as_of = { json = \"/version\" }", body, "7", after, None);
+    assert_eq!(said(r#"{"id":"1001","version":"8"}"#, "8"), "match");
+    assert_eq!(said(r#"{"id":"1001","version":"7"}"#, "7"), "match", "nothing had to be changed");
+    assert_eq!(said(r#"{"id":"1001","version":"9"}"#, "8"), "unverifiable lookup_behind_amend");
+    assert_eq!(said(r#"{"id":"1001","version":"x"}"#, "8"), "unverifiable version_not_comparable");
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sekisho_issuance::answer::AnswerView;
 use sekisho_issuance::certificate::Kind;
 use sekisho_issuance::checks::{
-    CheckPlan, ChecksSpec, Content, Evidence, Findings, LookupContext, LookupFields, LookupReply, PlanContext,
+    CheckPlan, ChecksSpec, Content, Evidence, Findings, LookupContext, LookupFields, LookupReply, PlanContext, Reached,
     SpecError,
 };
 use sekisho_issuance::document::{Document, Line, Page, Run};
@@ -157,7 +157,7 @@ pub(crate) struct Scene {
     pub(crate) received_at: Timestamp,
     pub(crate) before: Option<LookupReply>,
     pub(crate) after: Option<LookupReply>,
-    pub(crate) watermark: Option<String>,
+    pub(crate) reached: Reached,
     pub(crate) municipality_name: Option<&'static str>,
     pub(crate) clock_synchronized: bool,
 }
@@ -197,7 +197,7 @@ pub(crate) fn asked(people: &[Someone]) -> Scene {
         received_at: "2026-11-22T10:00:03+09:00".parse().unwrap(),
         before: Some(reply(people, "7")),
         after: Some(reply(people, "7")),
-        watermark: None,
+        reached: Reached::default(),
         municipality_name: Some("見本市"),
         clock_synchronized: true,
     }
@@ -219,7 +219,7 @@ impl Scene {
             received_at: self.received_at,
             before: self.before.as_ref(),
             after: self.after.as_ref(),
-            watermark: self.watermark.as_deref(),
+            reached: &self.reached,
             municipality_name: self.municipality_name,
             clock_synchronized: self.clock_synchronized,
         }
