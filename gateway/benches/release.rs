@@ -44,7 +44,7 @@ fn now() -> Timestamp {
 
 struct Bench {
     gate: Gate,
-    config: Config,
+    config: Arc<Config>,
     _dir: tempfile::TempDir,
 }
 
@@ -55,7 +55,9 @@ fn bench() -> Bench {
     let (registry, clock) = (Arc::new(Registry::isolated()), Clock::fixed(now()));
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
     let gate = Gate::open(&state, registry.clone(), latches, clock).unwrap();
-    let config = sekisho_gateway::config::parse(include_str!("release.toml")).unwrap_or_else(|m| panic!("{m:#?}"));
+    let config = sekisho_gateway::config::parse(include_str!("release.toml"));
+    let config = Arc::new(config.unwrap_or_else(|m| panic!("{m:#?}")));
+    gate.in_force().set(config.clone());
     let routes = config.routes.iter().map(|r| (r.name.clone(), r.operation)).collect();
     registry.declare(&Enabled { routes, ..Default::default() });
     Bench { gate, config, _dir: dir }

@@ -20,12 +20,15 @@ use crate::layer::admission::{Admission, Ceiling, Rank};
 use crate::problem::{Code, Problem};
 use crate::registry::{DocumentKind, Enabled, Registry, name};
 use crate::release::Gate;
+use crate::reload::Enforced;
 use crate::session::{Refused, Sessions};
 use crate::state_dir::StateDir;
 
 /// One process's shared parts, built once at start.
 pub struct Edge {
     config: ArcSwap<Config>,
+    /// What was enforced since start.
+    pub(crate) enforced: Enforced,
     /// The clock of hours and days.
     pub clock: Clock,
     /// Every metric.
@@ -75,8 +78,11 @@ impl Edge {
         let owner = Owner::start(owner)?;
         declare(&registry, &config);
         registry.gauge(name::RELOAD_SUCCESS, &[]).set(1.0);
+        let config = Arc::new(config);
+        gate.in_force().set(config.clone());
         Ok(Arc::new(Self {
-            config: ArcSwap::from_pointee(config),
+            enforced: Enforced::of(&config),
+            config: ArcSwap::new(config),
             clock,
             registry,
             sessions: Sessions::default(),
@@ -97,11 +103,14 @@ impl Edge {
         self.config.load_full()
     }
 
-    /// Puts a new configuration in force for requests that arrive from now on.
+    /// Puts a new configuration in force for requests that arrive from now on. What it does not serve any more does not leave either.
     pub fn replace_config(&self, config: Config) {
         self.owner.reconfigure(worker_backends(&config));
         declare(&self.registry, &config);
-        self.config.store(Arc::new(config));
+        self.enforced.add(&config);
+        let config = Arc::new(config);
+        self.gate.in_force().set(config.clone());
+        self.config.store(config);
     }
 
     /// The key that seals bindings; made at start, never written down.

@@ -2,6 +2,7 @@
 //!
 //! It reads the document's own bytes, never somebody's word about them. What is unknown, late or repeated stays in.
 
+mod in_force;
 mod judge;
 mod verify;
 mod withheld;
@@ -30,6 +31,7 @@ use crate::response;
 use crate::state_dir::{Keys, StateDir};
 use crate::telemetry::Stages;
 
+pub use in_force::InForce;
 pub use judge::{Answered, What};
 pub use verify::{Pass, Released};
 pub use withheld::Withheld;
@@ -67,8 +69,8 @@ pub struct GateParts {
     pub epoch: Epoch,
     /// The clock of days and records.
     pub clock: Clock,
-    /// Whether that clock is known to be right.
-    pub clock_synchronized: bool,
+    /// The configuration in force: what is served, and whose word that clock is.
+    pub in_force: InForce,
     /// Kill switches.
     pub switch: Box<dyn Switch>,
 }
@@ -110,7 +112,8 @@ impl Gate {
         Self(Arc::new(parts))
     }
 
-    /// Opens the records of `state` and puts a gate together on them, with nothing switched off.
+    /// Opens the records of `state` and puts a gate together on them, with nothing switched off. Nothing leaves before it has a
+    /// configuration ([`InForce::set`]).
     pub fn open(
         state: &StateDir,
         registry: Arc<Registry>,
@@ -125,9 +128,14 @@ impl Gate {
             keys: state.keys().clone(),
             epoch: state.epoch(),
             clock,
-            clock_synchronized: true,
+            in_force: InForce::default(),
             switch: Box::new(AlwaysOn),
         }))
+    }
+
+    /// The configuration that answers leave under.
+    pub fn in_force(&self) -> &InForce {
+        &self.0.in_force
     }
 
     /// The records it writes.
@@ -300,7 +308,7 @@ impl Gate {
                 return Err(Withheld::new("not_durable", None));
             }
         }
-        if let Err(why) = self.look_again(bound, answered, waits) {
+        if let Err(why) = self.look_again(bound, answered, released.is_verified(), waits) {
             if recorded {
                 self.destroyed(bound, why.reason());
             }
@@ -320,7 +328,13 @@ impl Gate {
     }
 
     /// After the intent is durable and before the first byte: whatever was said meanwhile holds.
-    fn look_again(&self, bound: &Bound, answered: &Answered, waits: impl Fn() -> bool) -> Result<(), Withheld> {
+    fn look_again(
+        &self,
+        bound: &Bound,
+        answered: &Answered,
+        verified: bool,
+        waits: impl Fn() -> bool,
+    ) -> Result<(), Withheld> {
         let parts = &*self.0;
         let (facts, kind) = (bound.facts(), judge::document_kind(bound.route()));
         if parts.latches.on_kind(facts.municipality, kind).is_some()
@@ -331,7 +345,7 @@ impl Gate {
         if !parts.latches.is_durable() {
             return Err(Withheld::new("not_durable", None));
         }
-        if !parts.switch.is_on(bound) {
+        if !parts.switch.is_on(bound) || !parts.in_force.serves(bound, verified) {
             return Err(Withheld::new("switched_off", None));
         }
         let seen: &[(LaneId, Option<String>)] = &answered.seen_marks;

@@ -1,10 +1,15 @@
 //! Takes a new configuration over, whole or not at all. A broken file changes nothing and is reported.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use sekisho_issuance::id::MunicipalityCode;
 
 use crate::config::{self, Config, Mistake};
 use crate::edge::Edge;
 use crate::registry::name;
+use crate::route::{Mode, Route, Segment};
 
 /// Why the old configuration stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +23,68 @@ pub enum NotReloaded {
     /// The file changes what only a restart can change.
     #[error("`{0}` can only be changed by a restart")]
     Fixed(&'static str),
+    /// The file would only observe what is enforced.
+    #[error(
+        "`routes.{route}` is enforced for {} and the file would only observe it: what fails a check would leave. \
+         No reload does that; restart with the file if it is meant", .municipality.as_str()
+    )]
+    Weaker {
+        /// Which route.
+        route: String,
+        /// For whom.
+        municipality: MunicipalityCode,
+    },
+}
+
+/// What was enforced since start, whatever was removed and added again in between: by method and path, and municipality.
+#[derive(Debug, Default)]
+pub struct Enforced(Mutex<HashSet<(String, MunicipalityCode)>>);
+
+impl Enforced {
+    /// What `config` enforces.
+    pub fn of(config: &Config) -> Self {
+        let enforced = Self::default();
+        enforced.add(config);
+        enforced
+    }
+
+    /// Remembers what `config` enforces.
+    pub fn add(&self, config: &Config) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(
+            modes(config).filter(|(_, _, mode)| *mode == Mode::Enforce).map(|(route, code, _)| (shape(route), code)),
+        );
+    }
+
+    /// The first that `config` would only observe.
+    fn weakened(&self, config: &Config) -> Result<(), NotReloaded> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let observed = modes(config).filter(|(_, _, mode)| *mode == Mode::Observe);
+        match observed.map(|(route, code, _)| (route, (shape(route), code))).find(|(_, pair)| known.contains(pair)) {
+            Some((route, (_, municipality))) => {
+                Err(NotReloaded::Weaker { route: route.name.to_string(), municipality })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn modes(config: &Config) -> impl Iterator<Item = (&Route, MunicipalityCode, Mode)> {
+    let of = |route| config.tenants.values().map(move |tenant| (route, tenant.code, tenant.mode));
+    config
+        .routes
+        .iter()
+        .flat_map(move |route| of(&**route))
+        .map(|(route, code, mode)| (route, code, mode.max(route.mode)))
+}
+
+/// A route by what it matches: its name may change.
+fn shape(route: &Route) -> String {
+    let segment = |segment: &Segment| match segment {
+        Segment::Literal(text) => format!("/{text}"),
+        Segment::Param(_) => "/{}".to_owned(),
+    };
+    format!("{} {}", route.method, route.path.iter().map(segment).collect::<String>())
 }
 
 /// Reads a configuration file.
@@ -31,7 +98,7 @@ pub fn read(path: &Path) -> Result<Config, NotReloaded> {
 /// Puts the file at `path` in force, or says in log and metric why not.
 pub fn reload(edge: &Edge, path: &Path) -> Result<(), NotReloaded> {
     let gauge = edge.registry.gauge(name::RELOAD_SUCCESS, &[]);
-    match read(path).and_then(|new| replaceable(&edge.config(), &new).map(|()| new)) {
+    match read(path).and_then(|new| replaceable(edge, &new).map(|()| new)) {
         Ok(new) => {
             let digest = blake3::Hash::from(new.digest).to_hex();
             edge.replace_config(new);
@@ -50,8 +117,9 @@ pub fn reload(edge: &Edge, path: &Path) -> Result<(), NotReloaded> {
     }
 }
 
-fn replaceable(old: &Config, new: &Config) -> Result<(), NotReloaded> {
-    let (old, new) = (&old.listeners, &new.listeners);
+fn replaceable(edge: &Edge, config: &Config) -> Result<(), NotReloaded> {
+    let current = edge.config();
+    let (old, new) = (&current.listeners, &config.listeners);
     let fixed = [
         (old.server.listen != new.server.listen, "server.listen"),
         (old.metrics != new.metrics, "metrics.listen"),
@@ -60,7 +128,7 @@ fn replaceable(old: &Config, new: &Config) -> Result<(), NotReloaded> {
     ];
     match fixed.into_iter().find(|(changed, _)| *changed) {
         Some((_, key)) => Err(NotReloaded::Fixed(key)),
-        None => Ok(()),
+        None => edge.enforced.weakened(config),
     }
 }
 
@@ -92,5 +160,19 @@ mod tests {
         reload(&edge, file(&good).path()).unwrap();
         assert_ne!(edge.config().digest, before.digest);
         assert!(edge.registry.render().contains("\nsekisho_config_reload_success 1"));
+    }
+
+    #[tokio::test]
+    async fn what_is_enforced_is_never_only_observed_after_a_reload() {
+        let edge = edge();
+        let observing = CONFIG.replacen("version = 1", "version = 1\nmode = \"observe\"", 1);
+        let refused = |text: &str| matches!(reload(&edge, file(text).path()), Err(NotReloaded::Weaker { .. }));
+        assert!(refused(&observing));
+        assert!(refused(&observing.replace("[routes.inquiry", "[routes.renamed")), "a route is what it matches");
+        // Gone for a while, it still was enforced.
+        let without = CONFIG.replace("991007", "991015");
+        reload(&edge, file(&without).path()).unwrap();
+        assert!(refused(&observing));
+        reload(&edge, file(CONFIG).path()).unwrap();
     }
 }

@@ -231,3 +231,31 @@ async fn a_change_without_an_acknowledgement_is_indeterminate_with_its_key_and_s
     assert_eq!(answer.json()["retrySafe"], false);
     assert_eq!(site.backend.finished("/residents/r-1/address"), 1, "never sent again by us");
 }
+
+#[tokio::test]
+async fn what_is_in_flight_when_its_municipality_is_disabled_or_its_route_is_gone_does_not_leave() {
+    let route = "match     = \"GET /residents/{id}\"";
+    for (from, to) in [
+        ("enabled = true", "enabled = false"),
+        ("[tenants.991007]", "[tenants.991015]"),
+        (route, "match = \"GET /people/{id}\""),
+    ] {
+        let site = Site::start().await;
+        let session = site.open("K-1", "card-1").await;
+        site.backend.hold();
+        let asking = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&session, "K-1")), None));
+        eventually(|| site.backend.holding() == 1).await;
+        site.reconfigure(from, to);
+        site.backend.go_on();
+        let answer = asking.await.unwrap();
+        if from == route {
+            assert_eq!(answer.status.as_u16(), 200, "the same operation of the same name");
+        } else {
+            assert_eq!(
+                (answer.problem(), answer.json()["reason"].as_str().unwrap_or("").to_owned()),
+                ("withheld".to_owned(), "switched_off".to_owned()),
+                "{to}"
+            );
+        }
+    }
+}

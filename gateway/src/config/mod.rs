@@ -1,6 +1,7 @@
 //! The configuration: read once, every mistake collected, compiled and then frozen. Never half applied.
 
 mod backends;
+mod clock;
 mod facts;
 mod listeners;
 mod lookups;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use sekisho_issuance::id::MunicipalityCode;
 use toml::de::DeTable;
 
+use crate::clock::Trust;
 use crate::route::{FactName, Mode, Routes};
 use crate::session::Scope;
 use crate::tenant::Tenant;
@@ -41,6 +43,8 @@ pub struct Config {
     pub listeners: Listeners,
     /// Enforce, unless the file says otherwise.
     pub mode: Mode,
+    /// Who says that the clock is right.
+    pub clock: Trust,
     /// Backends by name.
     pub backends: BTreeMap<Arc<str>, Backend>,
     /// Declared operations.
@@ -80,12 +84,16 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     }
     let mode = mode(&mut root, Mode::Observe, &mut found);
     let listeners = listeners::read(&mut root, &mut found);
+    let clock = clock::read(&mut root, &mut found);
     let backends = backends::read(&mut root, &mut found);
     let lookups = lookups::read(&mut root, &backends, &mut found);
     let problems = problems::read(&mut root, &mut found);
     let tenants = tenants::read(&mut root, mode, &mut found);
     let around = routes::Around::new(&root, mode, &backends, &lookups, &problems);
     let routes = routes::read(&mut root, &around, &mut found);
+    if !root.has("clock") {
+        clock::needed(&clock, &routes, &mut found);
+    }
     if routes.is_empty() && !root.has("routes") {
         found.mistake(
             &rules::NOWHERE,
@@ -104,7 +112,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
             let learned = routes.iter().any(|route| route.learn.iter().any(|rule| rule.fact == FactName::Session));
             let session_scope = if learned { Scope::Backend } else { Scope::Kiosk };
             let routes = Routes::new(routes);
-            Ok(Config { listeners, mode, backends, routes, session_scope, tenants, notes, digest })
+            Ok(Config { listeners, mode, clock, backends, routes, session_scope, tenants, notes, digest })
         }
         _ => Err(mistakes),
     }

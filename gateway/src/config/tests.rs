@@ -37,6 +37,32 @@ fn the_worked_configuration_is_accepted_and_leaves_no_root_cause_open() {
 }
 
 #[test]
+fn a_clock_that_nobody_vouches_for_is_refused_where_dates_are_checked() {
+    let clock = WORKED.lines().position(|line| line == "[clock]").unwrap();
+    let with = |clock_table: &str| {
+        let lines = WORKED.lines().enumerate().filter(|(n, _)| !(clock..clock + 2).contains(n)).map(|(_, line)| line);
+        format!("{}\n{clock_table}", lines.collect::<Vec<_>>().join("\n"))
+    };
+    let witness = "witness = \"/run/systemd/timesync/synchronized\"";
+    for (table, key) in [
+        ("", "clock"),
+        ("[clock]", "clock"),
+        ("[clock]\ntrusted = false", "clock"),
+        (&*format!("[clock]\ntrusted = true\n{witness}"), "clock"),
+        ("[clock]\nwitness = \"synchronized\"", "clock.witness"),
+    ] {
+        let mistake = mistake(&with(table));
+        assert_eq!((mistake.key.as_str(), mistake.suggestion.contains(witness)), (key, true), "{table}: {mistake:?}");
+    }
+    assert_eq!(parse(&with("[clock]\ntrusted = true")).unwrap().clock, Trust::Operator);
+    let trust =
+        Trust::Witness { file: "/run/systemd/timesync/synchronized".into(), max_age: Duration::from_secs(7200) };
+    assert_eq!(parse(&with(&format!("[clock]\n{witness}"))).unwrap().clock, trust);
+    // Nothing here reads dates.
+    assert_eq!(parse(CONFIG).unwrap().clock, Trust::Nobody);
+}
+
+#[test]
 fn each_mistake_is_named_with_its_line_and_a_suggestion() {
     let cases = [
         ("timeout   = \"3s\"", "timeuot   = \"3s\"\ntimeout = \"3s\"", "routes.session_open.timeuot", "timeout"),

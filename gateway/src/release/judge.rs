@@ -134,7 +134,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         after: after.as_ref(),
         reached: &reached,
         municipality_name: bound.tenant().map(|tenant| &*tenant.name),
-        clock_synchronized: parts.clock_synchronized,
+        clock_synchronized: route.checks.reads_dates() && parts.in_force.clock_is_right(parts.clock.now()),
     };
     let people = people(parts, facts);
     let mut about = about(parts, bound, &attestation, &answer, times);

@@ -56,10 +56,11 @@ fn bench_with_latch_disk(mode: &str) -> (Bench, Arc<Scripted>) {
         keys: state.keys().clone(),
         epoch: state.epoch(),
         clock,
-        clock_synchronized: true,
+        in_force: InForce::default(),
         switch: Box::new(AlwaysOn),
     });
     let config = config(mode);
+    gate.in_force().set(Arc::new(self::config(mode)));
     let routes = config.routes.iter().map(|r| (r.name.clone(), r.operation)).collect();
     registry.declare(&crate::registry::Enabled { routes, ..Default::default() });
     (Bench { gate, log, latches, registry, config, key: BindingKey::new([7; 32]) }, latch_disk)

@@ -180,6 +180,7 @@ pub(crate) struct Site {
     pub(crate) backend: Backend,
     pub(crate) edge: Arc<Edge>,
     pub(crate) serving: JoinHandle<usize>,
+    config: String,
     _dir: tempfile::TempDir,
 }
 
@@ -207,6 +208,10 @@ impl Reply {
 
 const CONFIG: &str = include_str!("gateway.toml");
 
+fn parsed(text: &str) -> sekisho_gateway::config::Config {
+    sekisho_gateway::config::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+}
+
 impl Site {
     pub(crate) async fn start() -> Self {
         let backend = Backend::default();
@@ -217,13 +222,19 @@ impl Site {
         let clock = Clock::system();
         let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
         let gate = Gate::open(&state, registry.clone(), latches.clone(), clock.clone()).unwrap();
-        let config = sekisho_gateway::config::parse(&CONFIG.replace("127.0.0.1:9", &behind.to_string()));
+        let config = CONFIG.replace("127.0.0.1:9", &behind.to_string());
         let parts = Parts { clock, registry, latches, gate };
-        let edge = Edge::start(config.unwrap_or_else(|m| panic!("{m:#?}")), &state, parts).unwrap();
+        let edge = Edge::start(parsed(&config), &state, parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(sekisho_gateway::server::serve(edge.clone(), listener));
-        Self { address, backend, edge, serving, _dir: dir }
+        Self { address, backend, edge, serving, config, _dir: dir }
+    }
+
+    /// Puts the configuration with one piece changed in force.
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
+        assert!(self.config.contains(from), "{from}");
+        self.edge.replace_config(parsed(&self.config.replacen(from, to, 1)));
     }
 
     pub(crate) fn build(

@@ -162,6 +162,11 @@ impl CheckPlan {
         self.issue_number.is_some()
     }
 
+    /// Whether dates or times on paper are read, which need a clock that is right.
+    pub fn reads_dates(&self) -> bool {
+        self.issued_on.is_some() || self.issued_at.is_some()
+    }
+
     /// What `unique` asks of the gateway's memory; `None` where it is off.
     pub fn unique(&self) -> Option<UniquePolicy> {
         self.unique

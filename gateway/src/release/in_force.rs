@@ -1,0 +1,42 @@
+//! What the configuration in force says when an answer is about to leave: a reload while it was fetched holds for it too.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+
+use crate::bound::Bound;
+use crate::config::Config;
+use crate::route::Mode;
+
+/// The configuration in force; before there is one, nothing is served and no clock is right.
+#[derive(Debug, Default)]
+pub struct InForce(ArcSwapOption<Config>);
+
+impl InForce {
+    /// Takes a configuration over, for what is in flight as well.
+    pub fn set(&self, config: Arc<Config>) {
+        self.0.store(Some(config));
+    }
+
+    /// Whether what was asked is still served as it was asked: its route declared, its municipality enabled, and nothing unverified
+    /// where the checks are enforced by now.
+    pub(super) fn serves(&self, bound: &Bound, verified: bool) -> bool {
+        let config = self.0.load();
+        let Some(config) = config.as_ref() else { return false };
+        let Some(route) = config.routes.get(&bound.route().name) else { return false };
+        if (route.operation, route.kind) != (bound.route().operation, bound.route().kind) {
+            return false;
+        }
+        let Some(code) = bound.facts().municipality else { return verified || route.mode == Mode::Observe };
+        config
+            .tenants
+            .get(&code)
+            .is_some_and(|tenant| tenant.enabled && (verified || tenant.mode.max(route.mode) == Mode::Observe))
+    }
+
+    /// Whether the clock is known to be right.
+    pub(super) fn clock_is_right(&self, now: Timestamp) -> bool {
+        self.0.load().as_ref().is_some_and(|config| config.clock.is_right(now))
+    }
+}
