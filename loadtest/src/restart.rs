@@ -1,7 +1,7 @@
 //! `kill -9` at random points: the gateway dies while the backend still prints, comes back, and must neither hand out
 //! something wrong or stale, nor let two calls for one resident meet at the backend, nor make a change twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +38,8 @@ pub struct Survived {
     pub points: usize,
     /// Requests for a certificate.
     pub requests: u64,
+    /// Requests that ended in each other way, by the gateway's word and reason.
+    pub ended: BTreeMap<String, u64>,
     /// Certificates that were handed out.
     pub released: u64,
     /// Of those: another person's, mixed, stale or delivered before.
@@ -85,29 +87,27 @@ impl Survived {
     }
 }
 
-/// The people who keep coming; few, so that they come again while their last call may still be printing.
-const PEOPLE: usize = 60;
-const KIOSKS: usize = 16;
+const RESIDENTS_EACH: usize = 600;
+/// So many come again and again, also while their last call may still be printing; everybody else comes now and then.
+const REGULARS: usize = 30;
+/// How often somebody who comes is a regular.
+const REGULAR: f64 = 0.2;
+const KIOSKS: usize = 24;
 /// Prints take long, so that they outlive the gateway that asked for them.
 const PRINTS_FOR: Duration = Duration::from_millis(80);
 
 /// Runs it.
 pub async fn restart(plan: &RestartPlan, step: Step) -> anyhow::Result<Survived> {
     let started = Instant::now();
-    let town = Town::start(TownPlan { service: PRINTS_FOR, ..TownPlan::of(plan.seed, 3, 120) }).await?;
+    let town = Town::start(TownPlan { service: PRINTS_FOR, ..TownPlan::of(plan.seed, 3, RESIDENTS_EACH) }).await?;
     let dir = tempfile::tempdir()?;
     let site = Site::prepare(&plan.program, dir.path(), &brisk(protecting(&town)?))?;
     let mut gateway = site.start().await?;
     let field = Field::new(town, gateway.kiosk_side, Duration::from_secs(4), Step::silent());
     let latched = set_a_latch(&field, &site, &gateway).await?;
     let over = Arc::new(AtomicBool::new(false));
-    let people: Vec<PersonNo> = field
-        .town
-        .cities()
-        .skip(1)
-        .flat_map(|city| field.town.can_ask_for(city, Form::ResidentRecord))
-        .take(PEOPLE)
-        .collect();
+    let people: Vec<PersonNo> =
+        field.town.cities().skip(1).flat_map(|city| field.town.can_ask_for(city, Form::ResidentRecord)).collect();
     let mut coming = tokio::task::JoinSet::new();
     let amends: Arc<(AtomicU64, AtomicU64)> = Arc::default();
     for kiosk in 0..KIOSKS {
@@ -171,7 +171,8 @@ async fn keep_coming(
     over: Arc<AtomicBool>,
 ) {
     while !over.load(Ordering::Relaxed) {
-        let Some(person) = people.choose(&mut rng).copied() else { return };
+        let some = people.get(..REGULARS).filter(|_| rng.random_bool(REGULAR)).unwrap_or(&people);
+        let Some(person) = some.choose(&mut rng).copied() else { return };
         let form =
             *[Form::ResidentRecord, Form::ResidentItems, Form::FamilyRegister].choose(&mut rng).unwrap_or(&Form::Tax);
         let visit =
@@ -222,6 +223,9 @@ fn finish(survived: &mut Survived, field: &Field) {
     let last_probe = |request: &Option<String>| request.as_ref().and_then(|id| probes.get(id)).copied();
     let judged = book.judge(logs.shown, |entry| last_probe(&entry.request_id).unwrap_or(entry.sent));
     survived.requests = book.entries.len() as u64;
+    for entry in book.entries.iter().filter(|entry| entry.paper.is_none()) {
+        *survived.ended.entry(format!("{:?} {}", entry.ended, entry.reason)).or_default() += 1;
+    }
     survived.released = judged.papers.judged();
     survived.wrong = judged.papers.harmful() + judged.papers.duplicate;
     survived.wrong_data = judged.wrong_data + book.misapplied;
