@@ -13,6 +13,7 @@ use crate::backend::Backend;
 use crate::channel::burn;
 use crate::channel::exchange::{Failed, Prepared, Replied, exchange};
 use crate::clock;
+use crate::doubt;
 use crate::hold::Probe;
 use crate::lane::table::{Keys, Purpose};
 use crate::lookup::{self, Found};
@@ -54,6 +55,7 @@ pub(crate) async fn run(
             Some(owner.lanes.acquire(number, keys, purpose, owner.lane_wait, a.deadline).await?)
         }
     };
+    doubt::settle(&owner, &a).await?;
     times.lane = watch.lap();
 
     // A lookup on the same backend is covered by the attempt's own slot.
@@ -87,7 +89,7 @@ pub(crate) async fn run(
     let fence = owner.intents.mint()?;
     let mut intent = None;
     if lanes.is_some() {
-        intent = Some(owner.intents.begin(fence, a.lanes.as_slice(), a.operation, a.max_run).await?);
+        intent = Some(owner.intents.begin(fence, a.lanes.as_slice(), a.operation, a.after.is_some(), a.max_run).await?);
     }
     claim_tick(&slot, a.deadline).await?;
     times.intent = watch.lap();

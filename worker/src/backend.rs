@@ -8,6 +8,7 @@ use http::HeaderValue;
 
 use crate::assignment::NotBegun;
 use crate::channel::pool::Pool;
+use crate::clock;
 use crate::metric;
 use crate::slot::Slots;
 
@@ -213,6 +214,17 @@ impl Backend {
         *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.slots.resume();
         metrics::gauge!(metric::BACKEND_SUSPENDED, "backend" => Arc::clone(&self.name)).set(0.0);
+    }
+
+    /// Out of the configuration: no call begins, and those that wait are told.
+    pub(crate) fn remove(&self) {
+        self.slots.stop();
+        self.pool.clear();
+    }
+
+    /// Whether a call is in it, or a slot rests, or its next tick has not come.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.slots.are_in_use(clock::now())
     }
 
     /// Asked before each write.

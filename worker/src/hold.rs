@@ -11,7 +11,7 @@ use crate::lookup;
 use crate::owner::Owner;
 
 /// Between two version probes that differ, or fail.
-const PROBE_EVERY: Duration = Duration::from_secs(2);
+pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(2);
 
 /// The version probe of an `amend`, asked again until what it shows is settled.
 pub(crate) struct Probe {
@@ -64,7 +64,7 @@ async fn settled(mut lanes: LaneGuard, intent: Option<IntentGuard>, probe: Probe
 }
 
 /// What the probe shows: status and digest of the body, nothing of the transport.
-async fn ask(probe: &Probe) -> Option<(u16, [u8; 32])> {
+pub(crate) async fn ask(probe: &Probe) -> Option<(u16, [u8; 32])> {
     let deadline = clock::after(clock::now(), probe.call.timeout);
     let found = lookup::run(&probe.owner, &probe.call, deadline, false).await.ok()?;
     let Answer { status, body, framing_surprise, .. } = &found.answer;

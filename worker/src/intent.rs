@@ -117,11 +117,13 @@ impl Intents {
         fence: Fence,
         lanes: &[LaneId],
         operation: Operation,
+        probed: bool,
         max_run: Duration,
     ) -> Result<IntentGuard, NotBegun> {
         let bytes = Record::Intent(OpenIntent {
             fence: fence.0,
             operation: operation.name(),
+            probed: probed && operation == Operation::Amend,
             began_ms: clock::wall().as_millisecond(),
             max_run,
             lanes: lanes.to_vec(),

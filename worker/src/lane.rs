@@ -45,7 +45,7 @@ pub struct AttemptReport {
     pub backend: Arc<str>,
     /// What it does.
     pub operation: &'static str,
-    /// `waiting`, `running` or `held`.
+    /// `waiting`, `running` or `held`; `doubtful` after an unclean end.
     pub state: &'static str,
     /// Since it entered that state.
     pub age: Duration,

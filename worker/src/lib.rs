@@ -8,6 +8,7 @@ pub mod attest;
 pub mod backend;
 mod channel;
 mod clock;
+mod doubt;
 mod hold;
 pub mod intent;
 pub mod journal;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::assignment::{Answer, Assignment, Call, NotBegun, Unanswered};
 use crate::backend::{Backend, BackendConfig, BackendState};
 use crate::clock;
+use crate::doubt::Doubts;
 use crate::intent::Intents;
 use crate::journal::JournalError;
 use crate::lane::Lanes;
@@ -78,10 +79,13 @@ pub enum StartError {
 pub struct Owner {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) intents: Arc<Intents>,
+    pub(crate) doubts: Doubts,
     pub(crate) lease: Box<dyn Lease>,
     pub(crate) lane_wait: Duration,
     pub(crate) timers: tokio::runtime::Handle,
     backends: RwLock<HashMap<Arc<str>, Arc<Backend>>>,
+    /// Out of the configuration, but calls may still run in them.
+    pub(crate) removed: Mutex<HashMap<Arc<str>, Arc<Backend>>>,
     next_number: AtomicU64,
     draining: AtomicBool,
     active: AtomicUsize,
@@ -99,9 +103,11 @@ impl Owner {
         let owner = Arc::new(Self {
             lanes: Lanes::new(limits, timers.clone()),
             intents,
+            doubts: Doubts::default(),
             lease: Box::new(Embedded(config.epoch)),
             lane_wait: config.lane_wait,
             backends: RwLock::new(backends.collect()),
+            removed: Mutex::default(),
             timers,
             next_number: AtomicU64::new(1),
             draining: AtomicBool::new(false),
@@ -128,7 +134,12 @@ impl Owner {
         let mut ends = Vec::with_capacity(found.open.len());
         for intent in found.open {
             let until = clock::after(now, intent.max_run);
-            ends.push((until, intent.fence));
+            if intent.probed {
+                // Over only when a probe shows a settled version, or an operator says so.
+                self.doubts.add(intent.fence, intent.lanes.clone(), now);
+            } else {
+                ends.push((until, intent.fence));
+            }
             let operation = match intent.operation {
                 "amend" => Operation::Amend,
                 "inquire" => Operation::Inquire,
@@ -141,10 +152,15 @@ impl Owner {
                 self.lanes.apply(now, Event::Inherit { number, keys, purpose, until });
             }
         }
-        if ends.is_empty() {
+        let doubtful = self.doubts.all().len();
+        if ends.is_empty() && doubtful == 0 {
             return;
         }
-        tracing::warn!(intents = ends.len(), "attempts of an earlier run may still have effect: their residents wait");
+        tracing::warn!(
+            intents = ends.len(),
+            doubtful,
+            "attempts of an earlier run may still have effect: their residents wait"
+        );
         ends.sort_unstable();
         let intents = Arc::clone(&self.intents);
         self.timers.spawn(async move {
@@ -158,18 +174,21 @@ impl Owner {
     /// Takes new backend settings over; names that are gone get no call any more.
     pub fn reconfigure(&self, backends: HashMap<Arc<str>, BackendConfig>) {
         let mut current = self.backends.write().unwrap_or_else(PoisonError::into_inner);
-        current.retain(|name, backend| {
-            let keep = backends.contains_key(name);
-            if !keep {
-                backend.pool.clear();
-            }
-            keep
-        });
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.extend(current.extract_if(|name, _| !backends.contains_key(name)).inspect(|(_, gone)| gone.remove()));
         for (name, config) in backends {
             match current.get(&name) {
                 Some(backend) => backend.reconfigure(config),
                 None => {
-                    let backend = Backend::new(Arc::clone(&name), config, self.timers.clone());
+                    let backend = match removed.remove(&name) {
+                        // What was begun in it still takes its slots.
+                        Some(back) => {
+                            back.reconfigure(config);
+                            back.resume();
+                            back
+                        }
+                        None => Backend::new(Arc::clone(&name), config, self.timers.clone()),
+                    };
                     // Gone and back again, it is still suspended: only an operator resumes it.
                     if let Some(why) = self.intents.suspended(&name) {
                         backend.suspend(why);
@@ -178,6 +197,7 @@ impl Owner {
                 }
             }
         }
+        removed.retain(|_, backend| backend.is_in_use());
     }
 
     /// Runs `assignment` as one attempt. Dropping the future cancels only what has not begun.
@@ -228,14 +248,31 @@ impl Owner {
         self.lanes.report()
     }
 
-    /// The `count` oldest attempts.
+    /// The `count` oldest attempts, with the amends of an earlier run whose end nobody saw.
     pub fn oldest_attempts(&self, count: usize) -> Vec<AttemptReport> {
-        self.lanes.oldest(count)
+        let now = clock::now();
+        let doubtful = self.doubts.all().into_iter().map(|(number, shard, since)| AttemptReport {
+            number,
+            backend: "".into(),
+            operation: Operation::Amend.name(),
+            state: "doubtful",
+            age: now.saturating_duration_since(since),
+            shard,
+        });
+        let mut oldest: Vec<_> = doubtful.chain(self.lanes.oldest(count)).collect();
+        oldest.sort_by_key(|a| (std::cmp::Reverse(a.age), a.number));
+        oldest.truncate(count);
+        oldest
     }
 
-    /// An operator's word that a held attempt can have no effect any more; frees its lanes. `false` where it is not held.
+    /// An operator's word that a held attempt can have no effect any more, or that nothing is doubtful about an earlier one; frees
+    /// its lanes. `false` where it is neither.
     pub fn abandon(&self, number: u64) -> bool {
-        self.lanes.abandon(number)
+        let doubtful = self.doubts.over(number);
+        if doubtful {
+            self.intents.over(number);
+        }
+        doubtful || self.lanes.abandon(number)
     }
 
     /// Every backend, by name.

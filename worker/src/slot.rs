@@ -116,6 +116,13 @@ impl Slots {
         self.hand_out();
     }
 
+    /// Whether anything of what was begun still counts: a call, a rest, a tick.
+    pub(crate) fn are_in_use(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let ticking = state.last_start.is_some_and(|at| clock::after(at, state.tick_spacing) > now);
+        state.in_use + state.resting > 0 || ticking
+    }
+
     pub(crate) fn counted(&self) -> Counted {
         let state = self.lock();
         Counted {

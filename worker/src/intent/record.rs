@@ -10,6 +10,8 @@ const RESERVED: u8 = 3;
 const SUSPENDED: u8 = 4;
 const RESUMED: u8 = 5;
 const OPERATIONS: [&str; 3] = ["issue", "inquire", "amend"];
+/// An amend whose version a probe shows.
+const PROBED_AMEND: u8 = 3;
 
 /// An attempt that may have effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct OpenIntent {
     pub fence: u64,
     /// What it does at the backend.
     pub operation: &'static str,
+    /// An amend whose version a probe shows: it stays in doubt until one did.
+    pub probed: bool,
     /// When it was about to begin, by the wall clock, in milliseconds.
     pub began_ms: i64,
     /// How long it may have effect.
@@ -75,7 +79,7 @@ impl Record {
                 out.push(INTENT);
                 out.extend_from_slice(&intent.fence.to_le_bytes());
                 let operation = OPERATIONS.iter().position(|o| *o == intent.operation).unwrap_or(0);
-                out.push(operation as u8);
+                out.push(if intent.probed { PROBED_AMEND } else { operation as u8 });
                 out.extend_from_slice(&intent.began_ms.to_le_bytes());
                 let max_run = u64::try_from(intent.max_run.as_millis()).unwrap_or(u64::MAX);
                 out.extend_from_slice(&max_run.to_le_bytes());
@@ -108,9 +112,12 @@ impl Record {
                 let (began_ms, rest) = rest.split_first_chunk::<8>()?;
                 let (max_run, rest) = rest.split_first_chunk::<8>()?;
                 let (lanes, []) = rest.as_chunks::<16>() else { return None };
+                let probed = *operation == PROBED_AMEND;
+                let operation = if probed { "amend" } else { OPERATIONS.get(usize::from(*operation))? };
                 Some(Self::Intent(OpenIntent {
                     fence: number,
-                    operation: OPERATIONS.get(usize::from(*operation))?,
+                    operation,
+                    probed,
                     began_ms: i64::from_le_bytes(*began_ms),
                     max_run: Duration::from_millis(u64::from_le_bytes(*max_run)),
                     lanes: lanes.iter().map(|l| LaneId::from_u128(u128::from_le_bytes(*l))).collect(),
@@ -137,11 +144,13 @@ mod tests {
         let intent = OpenIntent {
             fence: 9,
             operation: "amend",
+            probed: false,
             began_ms: 1_795_000_000_123,
             max_run: Duration::from_secs(30),
             lanes: vec![LaneId::from_u128(1), LaneId::from_u128(u128::MAX)],
         };
-        for record in [Record::Intent(intent), Record::Over(7), Record::Reserved(u64::MAX)] {
+        let probed = OpenIntent { probed: true, ..intent.clone() };
+        for record in [Record::Intent(intent), Record::Intent(probed), Record::Over(7), Record::Reserved(u64::MAX)] {
             let bytes = record.to_bytes();
             assert_eq!(Record::read(&bytes), Some(record));
             for cut in 0..bytes.len() {

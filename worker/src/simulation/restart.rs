@@ -46,6 +46,63 @@ async fn killed_again_while_they_wait_they_wait_again() {
     assert!(!begins_at_once(&third, &backend, assignment("/next", &[1])).await);
 }
 
+/// An amend with a probe that was in flight when the process was killed; the new one.
+async fn killed_amend(backend: &Scripted) -> (tempfile::TempDir, Arc<Owner>) {
+    let state = tempfile::tempdir().unwrap();
+    let first = owner(state.path(), backend);
+    let mut amend = assignment("/silent", &[1]);
+    amend.operation = Operation::Amend;
+    // What the killed one would go on asking is not looked at.
+    amend.after = Some(call("records", "/killed"));
+    let running = tokio::spawn(first.assign(amend));
+    while backend.heard("/silent").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let left = kill(state.path());
+    running.abort();
+    let second = owner(left.path(), backend);
+    (left, second)
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_nothing_happens_to_a_resident_until_the_version_of_an_amend_in_doubt_is_settled() {
+    let backend = Scripted::start();
+    let (left, owner) = killed_amend(&backend).await;
+    let start = clock::now();
+    // A copy of the records that hears of it only at 33 s.
+    backend.on("/version", move |_| Reply::ok(if clock::now() - start < Duration::from_secs(33) { "1" } else { "2" }));
+    let states: Vec<_> = owner.oldest_attempts(9).into_iter().map(|a| (a.state, a.operation)).collect();
+    assert!(states.contains(&("doubtful", "amend")), "{states:?}");
+    tokio::time::sleep(Duration::from_secs(32)).await;
+    assert_eq!(intent::open_intents(left.path()).unwrap().len(), 1, "time alone does not end it");
+    let mut next = assignment("/next", &[1, 2]);
+    next.before = Some(call("records", "/version"));
+    next.deadline = start + Duration::from_secs(100);
+    backend.on("/next", |_| Reply::ok("x"));
+    owner.assign(next).await.unwrap().settlement.passed();
+    let probes: Vec<_> = backend.heard("/version").iter().map(|h| (h.at - start).as_secs()).collect();
+    assert_eq!(probes, [32, 34, 36, 36], "until two are equal, and then the lookup");
+    assert_eq!(owner.intents.count(), 0);
+    assert!(begins_at_once(&owner, &backend, assignment("/after", &[1])).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_amend_in_doubt_whose_version_never_settles_serves_nobody_until_an_operator_abandons_it() {
+    let backend = Scripted::start();
+    let (_left, owner) = killed_amend(&backend).await;
+    backend.on("/version", |n| Reply::ok(&n.to_string()));
+    tokio::time::sleep(MAX_RUN).await;
+    let mut next = assignment("/next", &[1]);
+    next.before = Some(call("records", "/version"));
+    let again = Assignment { deadline: next.deadline + MAX_RUN, ..next.clone() };
+    assert_eq!(owner.assign(next).await.unwrap_err(), NotBegun::LaneBusy.into());
+    assert!(backend.heard("/next").is_empty());
+    let doubtful = owner.oldest_attempts(1).remove(0);
+    assert!(owner.abandon(doubtful.number));
+    assert!(!owner.abandon(doubtful.number));
+    assert!(begins_at_once(&owner, &backend, again).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_suspended_backend_stays_suspended_over_a_restart_until_it_is_resumed() {
     let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());

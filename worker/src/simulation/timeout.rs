@@ -120,6 +120,41 @@ async fn a_slot_rests_after_a_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backend_that_is_removed_and_added_again_still_has_what_was_begun_in_it() {
+    let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());
+    let settle = Duration::from_secs(40);
+    let mut config = BackendConfig::new(backend.address());
+    (config.max_in_flight, config.hazards.settle_after_timeout) = (1, settle);
+    let owner = owner_with(state.path(), &backend, |c| *c = config.clone());
+    let with = |config: &BackendConfig| HashMap::from([("issuer".into(), config.clone())]);
+    let running = tokio::spawn(owner.assign(assignment("/silent", &[1])));
+    while backend.heard("/silent").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut waiting = assignment("/waiting", &[2]);
+    waiting.deadline += TIMEOUT;
+    let waiting = tokio::spawn(owner.assign(waiting));
+    while owner.backend_states()[0].waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    owner.reconfigure(HashMap::new());
+    assert_eq!(waiting.await.unwrap().unwrap_err(), NotBegun::BackendSuspended.into(), "it is not configured");
+    owner.reconfigure(with(&config));
+    assert_eq!(owner.backend_states()[0].in_flight, 1);
+    running.await.unwrap().unwrap_err();
+    owner.reconfigure(HashMap::new());
+    owner.reconfigure(with(&config));
+    assert_eq!(owner.backend_states()[0].resting, 1);
+    assert_eq!(owner.assign(assignment("/next", &[3])).await.unwrap_err(), NotBegun::BackendBusy.into());
+    tokio::time::sleep(settle).await;
+    assert!(begins_at_once(&owner, &backend, assignment("/next", &[3])).await);
+    // Nothing is left of one that is empty.
+    owner.reconfigure(HashMap::new());
+    owner.reconfigure(HashMap::new());
+    assert!(owner.removed.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_starts_are_never_within_one_tick() {
     let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());
     let owner = owner_with(state.path(), &backend, |c| c.hazards.tick_spacing = SECOND);
