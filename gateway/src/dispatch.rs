@@ -105,7 +105,7 @@ async fn judge(
     };
     let (session, contradiction) = match opened {
         Opened::Pinned(session) => (Some(session), None),
-        Opened::Contradicted(finding) => (None, Some(finding)),
+        Opened::Contradicted(finding) | Opened::Unlearned(finding) => (None, Some(finding)),
         Opened::Nothing => (None, None),
         Opened::Full => return Err(Problem::because(Code::Shed, "memory")),
     };
@@ -132,7 +132,9 @@ enum Opened {
     Pinned(SessionId),
     /// It speaks of somebody else than the authority, or its id is another's.
     Contradicted(Finding),
-    /// A refusal, or nothing that could be read: the route's checks have the word.
+    /// It says yes, but not whose session it opened: it may be anybody's answer.
+    Unlearned(Finding),
+    /// A refusal, or nothing that a session could be pinned to: the route's checks have the word.
     Nothing,
     /// No more sessions can be remembered.
     Full,
@@ -144,7 +146,13 @@ fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str
     if !(200..300).contains(&answer.status) {
         return Opened::Nothing;
     }
-    let Ok(learned) = learn(route, answer) else { return Opened::Nothing };
+    let learned = match learn(route, answer) {
+        Ok(learned) => learned,
+        Err(reason) => {
+            let verdict = Verdict::Unverifiable { reason };
+            return Opened::Unlearned(Finding { check: CheckName::Identity, verdict, independent: true });
+        }
+    };
     let Some(session) = learned.session.or_else(|| facts.session.clone()) else { return Opened::Nothing };
     let (Some(kiosk), Some(card), Some(municipality)) = (&facts.kiosk, &facts.card, facts.municipality) else {
         return Opened::Nothing;
@@ -182,22 +190,25 @@ struct Learned {
     resident: Option<ResidentId>,
 }
 
+/// Every fact that the route says the answer holds; one that cannot be found leaves the whole answer unread.
 fn learn(route: &Route, answer: &Answer) -> Result<Learned, &'static str> {
+    const UNREADABLE: &str = "answer_unreadable";
+    const MISSING: &str = "learned_fact_missing";
     let mut learned = Learned::default();
     let wants_json = route.learn.iter().any(|rule| matches!(rule.from, Extractor::Json(_)));
-    let json = if wants_json { Some(answer::json(answer.body.as_slice()).map_err(|_| "shape")?) } else { None };
+    let json = if wants_json { Some(answer::json(answer.body.as_slice()).map_err(|_| UNREADABLE)?) } else { None };
     for rule in &route.learn {
         let text = match &rule.from {
             Extractor::Json(pointer) => {
                 json.as_ref().and_then(|body: &Value| body.pointer(pointer)).and_then(answer::plain_text)
             }
-            Extractor::Header(name) => crate::layer::facts::header(&answer.headers, name).map_err(|()| "shape")?,
+            Extractor::Header(name) => crate::layer::facts::header(&answer.headers, name).map_err(|()| UNREADABLE)?,
             Extractor::Path(_) | Extractor::Query(_) => None,
         };
-        let text = text.ok_or("shape")?;
+        let text = text.ok_or(MISSING)?;
         match rule.fact {
-            FactName::Session => learned.session = Some(SessionId::new(&text).map_err(|_| "shape")?),
-            FactName::Resident => learned.resident = Some(ResidentId::new(&text).map_err(|_| "shape")?),
+            FactName::Session => learned.session = Some(SessionId::new(&text).map_err(|_| MISSING)?),
+            FactName::Resident => learned.resident = Some(ResidentId::new(&text).map_err(|_| MISSING)?),
             _ => {}
         }
     }

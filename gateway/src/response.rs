@@ -117,11 +117,14 @@ pub(crate) fn write(bound: &Bound, released: Released<Answered>, finish: Option<
     }
 }
 
-/// Type and charset only: any other parameter (`name="..."`) is text of the backend's that nobody checked.
+/// Type, and the charset of what is text: any other parameter (`name="..."`) is text of the backend's that nobody checked.
 fn media_type(value: &HeaderValue) -> Option<HeaderValue> {
     let mut parts = value.to_str().ok()?.split(';').map(str::trim);
     let mut said = parts.next()?.to_owned();
-    let charset = parts.find(|p| p.get(..8).is_some_and(|name| name.eq_ignore_ascii_case("charset=")));
+    let textual = said.to_ascii_lowercase();
+    let textual = textual.starts_with("text/") || textual.ends_with("json") || textual.ends_with("xml");
+    let charset =
+        parts.filter(|_| textual).find(|p| p.get(..8).is_some_and(|name| name.eq_ignore_ascii_case("charset=")));
     if let Some(charset) = charset {
         said.push_str("; ");
         said.push_str(charset);

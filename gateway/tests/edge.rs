@@ -78,6 +78,37 @@ async fn the_previous_users_session_is_withheld() {
     assert_eq!(latched.problem(), "suspended", "the authority was contradicted: a person must look at it");
 }
 
+/// munakata-previous-result (R4): the answer to another question, under our request id, is no opened session.
+#[tokio::test]
+async fn an_opened_session_that_does_not_say_whose_it_is_is_withheld() {
+    let site = Site::start().await;
+    let person = json!({"id": "r-9", "name": "関守　二郎", "birth": "1981-04-13", "address": "見本市本町9"});
+    let ask = json!({"cardSerial": "card-1", "cityCode": "991007"});
+    for (n, answer) in [person, json!([]), json!({"sessionId": "s-1"}), json!({"residentId": "r-1", "sessionId": ""})]
+        .into_iter()
+        .enumerate()
+    {
+        site.backend.open_with(answer);
+        let opened = site.ask(Method::POST, "/sessions", Some(("", "K-1")), Some(ask.clone())).await;
+        assert_eq!((opened.status.as_u16(), opened.problem()), (502, "withheld".to_owned()), "{n}");
+        assert!(!opened.text().contains("r-9") && !opened.text().contains("関守"), "{}", opened.text());
+    }
+    assert!(!site.open("K-1", "card-1").await.is_empty());
+}
+
+/// What speaks of nobody has nothing to say: a body that nothing was compared with may be anybody's.
+#[tokio::test]
+async fn a_closed_session_hands_out_no_body_that_the_route_does_not_declare() {
+    let site = Site::start().await;
+    let session = site.open("K-1", "card-1").await;
+    site.backend.close_with(json!({"id": "r-9", "name": "関守　二郎"}));
+    let closed = site.ask(Method::DELETE, &format!("/sessions/{session}"), Some((&session, "K-1")), None).await;
+    assert_eq!((closed.status.as_u16(), closed.problem()), (502, "withheld".to_owned()));
+    assert!(!closed.text().contains("r-9"), "{}", closed.text());
+    let after = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+    assert_eq!(after.problem(), "unknown_session", "it is closed all the same");
+}
+
 #[tokio::test]
 async fn an_id_that_two_people_were_given_is_nobodys() {
     let site = Site::start().await;

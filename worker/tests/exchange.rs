@@ -193,6 +193,19 @@ async fn an_answer_that_ends_with_the_connection_is_a_surprise_unless_declared()
     }
 }
 
+/// Bytes under a coding that nobody undid could be one thing to us and another to who receives them.
+#[tokio::test]
+async fn a_transfer_coding_besides_chunked_is_a_surprise() {
+    for coding in ["gzip, chunked", "chunked\r\nTransfer-Encoding: chunked"] {
+        let mut fake = Fake::start().await;
+        let state = tempfile::tempdir().unwrap();
+        let owner = owner(state.path(), &[("issuer", config(&fake))]);
+        let reply = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n5\r\npaper\r\n0\r\n\r\n");
+        let (attested, _heard) = asked(&owner, &mut fake, "/x", 1, reply.as_bytes()).await;
+        assert!(attested.answer.framing_surprise, "{coding}");
+    }
+}
+
 #[tokio::test]
 async fn a_chunked_answer_is_read_whole_and_one_beyond_its_bound_is_not() {
     for (bound, whole) in [(10, true), (9, false)] {

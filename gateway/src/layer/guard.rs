@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Method};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Version};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::Service;
@@ -32,7 +32,12 @@ where
         return Err(Problem::because(Code::Shed, "hard_ceiling").retry_after(wait));
     };
     framing(&head.headers)?;
+    host(head.version, &head.headers)?;
     let limit = matched.route.max_request_bytes;
+    // Said at once, also to a client that waits for `100 Continue` before it sends so much.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Problem::new(Code::TooLarge).closing());
+    }
     let body = if body.is_end_stream() {
         Bytes::new()
     } else {
@@ -67,6 +72,15 @@ fn framing(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
+/// RFC 9112, 3.2: one host in HTTP/1.1, never two. Nothing here goes by it, but what stands before us may.
+fn host(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
+    let hosts = headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && version == Version::HTTP_11) {
+        return Err(Problem::new(Code::Malformed).about("host").closing());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use http_body_util::Full;
@@ -90,6 +104,7 @@ mod tests {
         let twice = [("content-length", "1"), ("content-length", "1")];
         assert_eq!(code("POST", "/sessions", &twice, "x").await, Code::Malformed);
         assert_eq!(code("GET", "/notice", &[], "a body").await, Code::Malformed);
+        assert_eq!(code("GET", "/notice", &[("host", "another")], "").await, Code::Malformed);
     }
 
     #[tokio::test(start_paused = true)]
@@ -106,6 +121,40 @@ mod tests {
         };
         let below = service_fn(|_| async { Ok(answer()) });
         assert_eq!(guard(slow, below).await.err().unwrap().code(), Code::SlowRequest);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_announced_too_long_is_not_waited_for() {
+        let Correlated { known, route, head, .. } = correlated(&edge(), "POST", "/sessions", &[], "");
+        struct Announced;
+        impl HttpBody for Announced {
+            type Data = Bytes;
+            type Error = std::convert::Infallible;
+            fn poll_frame(
+                self: std::pin::Pin<&mut Self>,
+                _: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+                panic!("the body was read");
+            }
+            fn size_hint(&self) -> http_body::SizeHint {
+                http_body::SizeHint::with_exact(9_999_999_999)
+            }
+        }
+        let below = service_fn(|_| async { Ok(answer()) });
+        let large = Correlated { known, route, head, body: Announced };
+        assert_eq!(guard(large, below).await.err().unwrap().code(), Code::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_host_is_an_older_one_or_none() {
+        for (version, passes) in [(Version::HTTP_11, false), (Version::HTTP_10, true), (Version::HTTP_2, true)] {
+            let mut correlated = correlated(&edge(), "GET", "/notice", &[], "");
+            correlated.head.headers.remove(HOST);
+            correlated.head.version = version;
+            let below = service_fn(|_| async { Ok(answer()) });
+            let problem = guard(correlated, below).await.err();
+            assert_eq!(problem.map(|p| p.fact().map(str::to_owned)), (!passes).then(|| Some("host".to_owned())));
+        }
     }
 
     #[tokio::test]

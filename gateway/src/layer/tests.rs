@@ -6,7 +6,7 @@ use sekisho_issuance::context::TraceParent;
 use super::*;
 
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Full<Bytes>> {
-    let builder = Request::builder().method(method).uri(path);
+    let builder = Request::builder().method(method).uri(path).header("host", "kiosk-side");
     let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
     builder.body(Full::new(Bytes::from(body.to_owned()))).unwrap()
 }

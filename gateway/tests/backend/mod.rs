@@ -38,6 +38,8 @@ struct Script {
     cut: bool,
     about: Option<String>,
     sessions: VecDeque<(String, String)>,
+    opened: Option<Value>,
+    closed: Option<Value>,
     minted: usize,
 }
 
@@ -94,6 +96,16 @@ impl Backend {
         self.script().sessions.push_back((session.to_owned(), resident.to_owned()));
     }
 
+    /// The next session is opened with this body.
+    pub(crate) fn open_with(&self, body: Value) {
+        self.script().opened = Some(body);
+    }
+
+    /// The next session is closed with this body.
+    pub(crate) fn close_with(&self, body: Value) {
+        self.script().closed = Some(body);
+    }
+
     async fn answer(&self, request: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, std::io::Error> {
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
@@ -138,12 +150,18 @@ impl Backend {
             ("POST", ["sessions"]) => {
                 let asked: Value = serde_json::from_slice(body).unwrap();
                 let mut script = self.script();
+                if let Some(body) = script.opened.take() {
+                    return (201, body);
+                }
                 script.minted += 1;
                 let own = (format!("s-{}", script.minted), asked["cardSerial"].as_str().unwrap().replace("card", "r"));
                 let (session, resident) = script.sessions.pop_front().unwrap_or(own);
                 (201, json!({"sessionId": session, "residentId": resident, "cityCode": "991007"}))
             }
-            ("DELETE", ["sessions", _]) => (204, Value::Null),
+            ("DELETE", ["sessions", _]) => match self.script().closed.take() {
+                Some(body) => (200, body),
+                None => (204, Value::Null),
+            },
             ("GET", ["residents", id]) => {
                 let about = self.script().about.take();
                 (200, person(about.as_deref().unwrap_or(id)))

@@ -20,7 +20,8 @@ pub(super) struct Shape {
 impl Shape {
     /// Judges head and body. The first thing that is wrong is said, worst first.
     pub(super) fn judge(&self, answer: &AnswerView<'_>) -> Verdict {
-        let empty = matches!(answer.status, 204 | 205) && answer.body.is_empty();
+        let nothing_asked = matches!(answer.status, 204 | 205) || self.most == 0;
+        let empty = nothing_asked && answer.body.is_empty();
         let wrong = if answer.framing_surprise {
             Some("framing")
         } else if !self.status.contains(&answer.status) {

@@ -142,9 +142,13 @@ async fn drive<F: Future>(connection: &mut Connection, mut future: Pin<&mut F>) 
 /// Whether the head frames the body in exactly one way that can be seen to be complete.
 fn framing(head: &Head, body: &Incoming, close_delimited: bool) -> Option<Burn> {
     let lengths = head.headers.get_all(CONTENT_LENGTH).iter().count();
-    let coded = head.headers.contains_key(TRANSFER_ENCODING);
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    let coded = coding.is_some();
+    // Any other coding would still be on the bytes that are handed on.
+    let undone = coding.is_none_or(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
     let undeclared = lengths == 0 && !coded && body.size_hint().exact().is_none();
-    let ambiguous = lengths > 1 || (lengths == 1 && coded);
+    let ambiguous = lengths > 1 || (lengths == 1 && coded) || !undone || codings.next().is_some();
     let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
     (ambiguous || switched || (undeclared && !close_delimited)).then_some(Burn::Unparsable)
 }
