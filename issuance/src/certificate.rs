@@ -4,7 +4,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
 
 /// What kind of certificate a route issues. A closed set, since it is a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,12 +87,43 @@ impl AsRef<[u8]> for DocumentBytes {
 
 impl Drop for DocumentBytes {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
+}
+
+/// Zeroes `bytes` over its whole room and empties it. In one piece: a document is many times longer than the keys that byte by
+/// byte zeroing is made for. The barrier keeps the compiler from dropping writes that nobody reads.
+pub fn wipe(bytes: &mut Vec<u8>) {
+    zero(bytes);
+    bytes.clear();
+}
+
+fn zero(bytes: &mut Vec<u8>) {
+    bytes.fill(0);
+    bytes.resize(bytes.capacity(), 0);
+    zeroize::optimization_barrier(bytes.as_slice());
 }
 
 impl fmt::Debug for DocumentBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DocumentBytes({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wiping_zeroes_the_whole_room_and_never_moves_it() {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend_from_slice(b"a document");
+        bytes.truncate(3);
+        let (room, capacity) = (bytes.as_ptr(), bytes.capacity());
+        zero(&mut bytes);
+        assert_eq!((bytes.as_ptr(), bytes.len()), (room, capacity));
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        wipe(&mut bytes);
+        assert_eq!((bytes.as_ptr(), bytes.len(), bytes.capacity()), (room, 0, capacity));
     }
 }

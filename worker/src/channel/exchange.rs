@@ -12,8 +12,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use sekisho_issuance::certificate::DocumentBytes;
-use zeroize::Zeroize;
+use sekisho_issuance::certificate::{DocumentBytes, wipe};
 
 use super::{Channel, Connection};
 use crate::assignment::{Answer, Call};
@@ -167,7 +166,7 @@ impl Room {
             let wanted = (self.0.len() + data.len()).max(self.0.capacity() * 2);
             let mut larger = Vec::with_capacity(wanted);
             larger.extend_from_slice(&self.0);
-            self.0.zeroize();
+            wipe(&mut self.0);
             self.0 = larger;
         }
         self.0.extend_from_slice(data);
@@ -176,7 +175,7 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
 }
 
@@ -211,7 +210,7 @@ async fn collect(
                     return Err(Burn::TooLarge);
                 }
                 if discard.load(Ordering::Relaxed) {
-                    room.0.zeroize();
+                    wipe(&mut room.0);
                 } else {
                     room.push(data);
                 }
