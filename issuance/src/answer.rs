@@ -2,6 +2,7 @@
 
 mod json;
 mod pointer;
+mod tree;
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 pub use json::{MAX_JSON_BYTES, MAX_JSON_DEPTH, json};
 pub use pointer::{Pointer, PointerError, pointer};
+pub(crate) use tree::{Tree, tree};
 
 /// The head and body of one answer, borrowed.
 #[derive(Clone, Copy)]

@@ -15,37 +15,55 @@ pub const MAX_JSON_DEPTH: usize = 32;
 /// Parses one JSON text (RFC 8259). Duplicate keys, nesting beyond [`MAX_JSON_DEPTH`], a byte order mark, trailing
 /// bytes and anything but UTF-8 are refused: two readers of such a text may see two different things.
 pub fn json(bytes: &[u8]) -> Result<Value, &'static str> {
+    let reason = Cell::new("json_malformed");
+    parse(bytes, &reason, Strict { depth: Depth::new(&reason) })
+}
+
+/// Parses one JSON text into what `seed` makes of it. `reason` is what is said where the text is no JSON, or `seed` refuses.
+pub(super) fn parse<'t, S: DeserializeSeed<'t>>(
+    bytes: &'t [u8],
+    reason: &Cell<&'static str>,
+    seed: S,
+) -> Result<S::Value, &'static str> {
     if bytes.len() > MAX_JSON_BYTES {
         return Err("json_too_large");
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "json_not_utf8")?;
-    let reason = Cell::new("json_malformed");
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: MAX_JSON_DEPTH, reason: &reason };
-    let value = value.deserialize(&mut deserializer).map_err(|_| reason.get())?;
+    let value = seed.deserialize(&mut deserializer).map_err(|_| reason.get())?;
     deserializer.end().map_err(|_| "json_trailing_bytes")?;
     Ok(value)
 }
 
-/// Reads one value; `depth` is how many more levels may be opened.
+/// How many more levels may be opened, and where the reason of a refusal goes.
 #[derive(Clone, Copy)]
-struct Strict<'r> {
-    depth: usize,
+pub(super) struct Depth<'r> {
+    left: usize,
     reason: &'r Cell<&'static str>,
 }
 
-impl Strict<'_> {
-    fn inner<E: Error>(self) -> Result<Self, E> {
-        match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth, ..self }),
+impl<'r> Depth<'r> {
+    pub(super) fn new(reason: &'r Cell<&'static str>) -> Self {
+        Self { left: MAX_JSON_DEPTH, reason }
+    }
+
+    pub(super) fn inner<E: Error>(self) -> Result<Self, E> {
+        match self.left.checked_sub(1) {
+            Some(left) => Ok(Self { left, ..self }),
             None => Err(self.refuse("json_too_deep")),
         }
     }
 
-    fn refuse<E: Error>(self, reason: &'static str) -> E {
+    pub(super) fn refuse<E: Error>(self, reason: &'static str) -> E {
         self.reason.set(reason);
         E::custom(reason)
     }
+}
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+struct Strict<'r> {
+    depth: Depth<'r>,
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
@@ -75,7 +93,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-        Number::from_f64(number).map(Value::Number).ok_or_else(|| self.refuse("json_malformed"))
+        Number::from_f64(number).map(Value::Number).ok_or_else(|| self.depth.refuse("json_malformed"))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
@@ -91,7 +109,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
+        let inner = Self { depth: self.depth.inner()? };
         let mut items = Vec::new();
         while let Some(item) = seq.next_element_seed(inner)? {
             items.push(item);
@@ -100,11 +118,11 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
+        let inner = Self { depth: self.depth.inner()? };
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if object.contains_key(&key) {
-                return Err(self.refuse("json_duplicate_key"));
+                return Err(self.depth.refuse("json_duplicate_key"));
             }
             let value = map.next_value_seed(inner)?;
             object.insert(key, value);

@@ -44,12 +44,27 @@ impl Pointer {
     }
 
     /// What it points at; an array index has no sign and no leading zero, and `-` points at nothing.
-    pub fn find<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        self.steps.iter().try_fold(value, |value, step| match value {
-            Value::Object(map) => map.get(step),
-            Value::Array(items) => items.get(index(step)?),
-            _ => None,
-        })
+    pub fn find<'v, B: Branch>(&self, value: &'v B) -> Option<&'v B> {
+        self.steps.iter().try_fold(value, |value, step| value.member(step).or_else(|| value.element(|| index(step))))
+    }
+}
+
+/// A JSON value that pointers can follow.
+pub trait Branch {
+    /// The member of an object; `None` where it is none, or has none of that name.
+    fn member(&self, name: &str) -> Option<&Self>;
+
+    /// The element of an array; `None` where it is none, or too short. `index` is asked only of an array.
+    fn element(&self, index: impl FnOnce() -> Option<usize>) -> Option<&Self>;
+}
+
+impl Branch for Value {
+    fn member(&self, name: &str) -> Option<&Self> {
+        self.as_object()?.get(name)
+    }
+
+    fn element(&self, index: impl FnOnce() -> Option<usize>) -> Option<&Self> {
+        self.as_array()?.get(index()?)
     }
 }
 

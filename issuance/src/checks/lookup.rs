@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::spec::OneOrMany;
 use super::{LookupReply, Person};
-use crate::answer::{Pointer, json, plain_text};
+use crate::answer::{Pointer, Tree, tree};
 use crate::id::ResidentId;
 
 /// The most people one reply may describe.
@@ -76,9 +76,9 @@ impl LookupFields {
 
     /// Reads a reply's body. The reason is a stable word, safe for labels and logs.
     pub fn parse(&self, body: &[u8]) -> Result<LookupReply, &'static str> {
-        let body = json(body)?;
+        let body = tree(body)?;
         let requirements = self.require.as_ref().map_or(&[][..], OneOrMany::as_slice);
-        if requirements.iter().any(|r| r.json.find(&body) != Some(&r.equals)) {
+        if !requirements.iter().all(|r| r.json.find(&body).is_some_and(|found| *found == r.equals)) {
             return Err("lookup_requirement_not_met");
         }
         let asked = person(&body, self.id.as_ref(), self.version.as_ref(), &self.attributes)?;
@@ -93,11 +93,11 @@ impl LookupFields {
         Ok(LookupReply { people, version })
     }
 
-    fn others(&self, body: &Value, spec: &PeopleSpec, people: &mut Vec<Person>) -> Result<(), &'static str> {
+    fn others(&self, body: &Tree<'_>, spec: &PeopleSpec, people: &mut Vec<Person>) -> Result<(), &'static str> {
         let elements = match spec.json.find(body) {
-            None | Some(Value::Null) => return Ok(()),
-            Some(Value::Array(elements)) if elements.len() <= MAX_PEOPLE => elements,
-            Some(Value::Array(_)) => return Err("lookup_too_many_people"),
+            None | Some(Tree::Null) => return Ok(()),
+            Some(Tree::List(elements)) if elements.len() <= MAX_PEOPLE => elements,
+            Some(Tree::List(_)) => return Err("lookup_too_many_people"),
             Some(_) => return Err("lookup_people_not_a_list"),
         };
         let own_fields = spec.fields.as_ref();
@@ -136,7 +136,7 @@ fn agree(one: &Person, other: &Person) -> bool {
 }
 
 fn person(
-    value: &Value,
+    value: &Tree<'_>,
     id: Option<&LookupField>,
     version: Option<&LookupField>,
     attributes: &BTreeMap<String, LookupField>,
@@ -153,10 +153,10 @@ fn person(
     Ok(Person { id, version, fields })
 }
 
-fn text(value: &Value, field: &LookupField) -> Result<Option<String>, &'static str> {
+fn text(value: &Tree<'_>, field: &LookupField) -> Result<Option<String>, &'static str> {
     match field.json.find(value) {
-        None | Some(Value::Null) => Ok(None),
-        Some(found) => plain_text(found).map(|t| Some(t.into_owned())).ok_or("lookup_field_not_plain"),
+        None | Some(Tree::Null) => Ok(None),
+        Some(found) => found.plain_text().map(|t| Some(t.into_owned())).ok_or("lookup_field_not_plain"),
     }
 }
 
