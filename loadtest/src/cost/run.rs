@@ -24,8 +24,22 @@ pub struct CostPlan {
     pub requests: u64,
     /// People who ask at the same time.
     pub at_once: usize,
+    /// Only the rows whose name contains this.
+    pub only: String,
+    /// Without the peers.
+    pub alone: bool,
     /// Where Envoy is, if not in `PATH`.
     pub envoy: Option<PathBuf>,
+}
+
+impl CostPlan {
+    fn loads(&self) -> impl Iterator<Item = (&'static str, Load, &'static str)> {
+        LOADS.into_iter().filter(|(name, ..)| name.contains(&self.only))
+    }
+
+    fn peers(&self) -> impl Iterator<Item = Peer> {
+        Peer::ALL.into_iter().filter(|_| !self.alone)
+    }
 }
 
 /// CPU per request, by load and proxy.
@@ -61,7 +75,7 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
     let dir = tempfile::tempdir()?;
     let mut comparison = Comparison::default();
     let mut contestants = Vec::new();
-    for peer in Peer::ALL {
+    for peer in plan.peers() {
         let given = plan.envoy.as_deref().filter(|_| peer == Peer::Envoy);
         let Some(program) = peer.program(given) else {
             comparison.absent.push(peer.name().to_owned());
@@ -77,7 +91,7 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
     let mut samples: BTreeMap<(String, String), Vec<Sample>> = BTreeMap::new();
     // The first round warms everything up and is not counted.
     for round in 0..=plan.runs {
-        for (name, load, style) in LOADS {
+        for (name, load, style) in plan.loads() {
             for contestant in &mut contestants {
                 let people = contestant.standing.remove(style).unwrap_or_default();
                 let requests = if round == 0 { plan.requests / 5 } else { plan.requests };
@@ -100,7 +114,7 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
 
 /// Measurements of a whole comparison, for the progress bar.
 pub fn steps(plan: &CostPlan) -> u64 {
-    ((plan.runs + 1) * LOADS.len() * (Peer::ALL.len() + 1)) as u64
+    ((plan.runs + 1) * plan.loads().count() * (plan.peers().count() + 1)) as u64
 }
 
 async fn contestant(
