@@ -122,6 +122,7 @@ fn replaceable(edge: &Edge, config: &Config) -> Result<(), NotReloaded> {
     let (old, new) = (&current.listeners, &config.listeners);
     let fixed = [
         (old.server.listen != new.server.listen, "server.listen"),
+        (old.server.threads != new.server.threads, "server.threads"),
         (old.metrics != new.metrics, "metrics.listen"),
         (old.admin != new.admin, "admin.listen"),
         (old.state_dir != new.state_dir, "state.dir"),

@@ -1,6 +1,7 @@
 //! The kiosk side's listener: accepts, bounds, and hands each request to the tower. Knows HTTP's framing and nothing of its meaning.
 
 pub mod framing;
+mod threads;
 mod wire;
 
 use std::convert::Infallible;
@@ -22,6 +23,7 @@ use crate::config::Server as Limits;
 use crate::edge::Edge;
 use crate::layer::Inbound;
 use crate::stack::{Outbound, stack};
+pub use threads::Threads;
 use wire::{Protocol, Wire};
 
 /// HTTP/2 requests at once on one connection.
@@ -29,8 +31,9 @@ const MAX_STREAMS: u32 = 128;
 /// A pause after an accept error that another try would only repeat (no more descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until the edge drains, then waits for what is in flight, at most `drain` long. Returns how many connections were cut.
-pub async fn serve(edge: Arc<Edge>, listener: TcpListener) -> usize {
+/// Serves on `threads` until the edge drains, then waits for what is in flight, at most `drain` long. Returns how many
+/// connections were cut. What runs on without its kiosk is still on `threads` then.
+pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>) -> usize {
     let connections = TaskTracker::new();
     let open = Arc::new(AtomicUsize::new(0));
     let draining = edge.drain.wait();
@@ -48,10 +51,14 @@ pub async fn serve(edge: Arc<Edge>, listener: TcpListener) -> usize {
                     edge.count_connection_refused();
                     continue;
                 }
-                let (edge, limits) = (edge.clone(), limits.clone());
-                connections.spawn(async move {
-                    connection(edge, stream, &limits).await;
-                    drop(place);
+                let (edge, limits, tracked) = (edge.clone(), limits.clone(), connections.token());
+                // Taken from this runtime's reactor, so that the thread's own wakes it.
+                let Ok(stream) = stream.into_std() else { continue };
+                threads.spawn(move || async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        connection(edge, stream, &limits).await;
+                    }
+                    drop((place, tracked));
                 });
             }
             Err(error) if is_about_one_connection(&error) => {}

@@ -34,6 +34,13 @@ pub(crate) struct Channel {
     connection: Connection,
     wire: WireHandle,
     idle_since: Instant,
+    /// The runtime whose reactor it is known to.
+    home: Option<tokio::runtime::Id>,
+}
+
+/// The runtime that this runs on.
+fn home() -> Option<tokio::runtime::Id> {
+    tokio::runtime::Handle::try_current().ok().map(|runtime| runtime.id())
 }
 
 /// What an idle channel is found to be.
@@ -61,7 +68,7 @@ impl Channel {
             .await;
         let (sender, connection) = handshake.map_err(std::io::Error::other)?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { number, sender, connection, wire: handle, idle_since: clock::now() })
+        Ok(Self { number, sender, connection, wire: handle, idle_since: clock::now(), home: home() })
     }
 
     /// Whether it may serve another call: asked of hyper's buffer and of the kernel's, without waiting.

@@ -15,7 +15,7 @@ use crate::latch::Latches;
 use crate::registry::{Registry, UPKEEP_EVERY};
 use crate::release::Gate;
 use crate::reload::{NotReloaded, reload};
-use crate::server::serve;
+use crate::server::{Threads, serve};
 use crate::state_dir::{Listener, StateDir};
 use crate::telemetry::SHEDS_EVERY;
 
@@ -34,7 +34,8 @@ pub(super) fn run(path: &Path) -> u8 {
     };
     // The first certificate must not wait for the character maps.
     sekisho_issuance::document::warm();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Kiosks are served on threads of their own; here is what stands beside them: signals, timers, scrapes, operators.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("cannot start: {error}");
@@ -59,6 +60,7 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     let records = gate.records().clone();
     let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), gate };
     let listen = config.listeners.server.listen;
+    let threads = Threads::start(config.listeners.server.threads.unwrap_or_else(Threads::usual)).context("threads")?;
     let edge = Edge::start(config, &state, parts)?;
     let mut signals = Signals::new()?;
 
@@ -67,7 +69,7 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     state.publish(Listener::Kiosk, address)?;
     tracing::info!(%address, "serving kiosks");
     let beside = beside(&edge, &state).await?;
-    let serving = tokio::spawn(serve(edge.clone(), listener));
+    let serving = tokio::spawn(serve(edge.clone(), listener, threads.clone()));
     let upkeep = tokio::spawn(upkeep(edge.clone()));
 
     while let Wish::Reload = signals.next().await {
@@ -86,6 +88,7 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     records.close();
     latches.close();
     state.mark_clean()?;
+    drop(threads);
     tracing::info!("stopped");
     Ok(())
 }

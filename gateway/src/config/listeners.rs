@@ -12,6 +12,8 @@ use super::source::Findings;
 pub struct Server {
     /// Where kiosks connect.
     pub listen: SocketAddr,
+    /// Threads that serve kiosks; absent = one a core. A connection is served by one of them.
+    pub threads: Option<usize>,
     /// Open connections; one more is closed at once and counted.
     pub max_connections: usize,
     /// Requests between arrival and the end of their reply; one more is shed.
@@ -128,6 +130,7 @@ fn server(mut section: Section<'_>, found: &mut Findings) -> Option<Server> {
     }
     let server = Server {
         listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
+        threads: section.count(found, "threads", 1, 256).map(|c| c.value),
         max_connections: section.count(found, "max_connections", 1, 1_000_000).map_or(4096, |c| c.value),
         max_in_flight: section.count(found, "max_in_flight", 1, 1_000_000).map_or(1024, |c| c.value),
         max_headers: section.count(found, "max_headers", 8, 1000).map_or(64, |c| c.value),

@@ -14,6 +14,7 @@ use sekisho_gateway::edge::{Edge, Parts};
 use sekisho_gateway::latch::Latches;
 use sekisho_gateway::registry::Registry;
 use sekisho_gateway::release::Gate;
+use sekisho_gateway::server::Threads;
 use sekisho_gateway::state_dir::StateDir;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -245,7 +246,8 @@ impl Site {
         let edge = Edge::start(parsed(&config), &state, parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(sekisho_gateway::server::serve(edge.clone(), listener));
+        let threads = Threads::start(2).unwrap();
+        let serving = tokio::spawn(sekisho_gateway::server::serve(edge.clone(), listener, threads));
         Self { address, backend, edge, serving, config, _dir: dir }
     }
 
