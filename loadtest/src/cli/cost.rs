@@ -20,6 +20,9 @@ pub(super) struct Args {
     /// People who ask at the same time.
     #[arg(long, default_value_t = 8)]
     at_once: usize,
+    /// Threads of the gateway's kiosk side; each peer has one.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
     /// Only the rows whose name contains this.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
@@ -43,6 +46,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         runs: args.runs,
         requests: args.requests,
         at_once: args.at_once,
+        threads: args.threads,
         only: args.only,
         alone: args.alone,
         envoy: args.envoy,

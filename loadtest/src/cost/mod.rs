@@ -2,6 +2,7 @@
 
 pub mod measure;
 pub mod peer;
+mod rows;
 mod run;
 
 pub use run::{Comparison, CostPlan, compare, steps};

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::measure::{Load, Sample, Standing, Visitor, measure, median, stand};
+use super::measure::{Sample, Standing, Visitor, measure, median, stand};
 use super::peer::Peer;
+use super::rows::{Gate, ROWS, Row, configured};
 use crate::cluster::{Process, Site, Town, TownPlan, brisk, protecting};
 use crate::legacy::{Form, PaperStyle};
 use crate::report::Step;
@@ -24,6 +25,8 @@ pub struct CostPlan {
     pub requests: u64,
     /// People who ask at the same time.
     pub at_once: usize,
+    /// Threads of the gateway's kiosk side. Each peer has one.
+    pub threads: usize,
     /// Only the rows whose name contains this.
     pub only: String,
     /// Without the peers.
@@ -33,8 +36,8 @@ pub struct CostPlan {
 }
 
 impl CostPlan {
-    fn loads(&self) -> impl Iterator<Item = (&'static str, Load, &'static str)> {
-        LOADS.into_iter().filter(|(name, ..)| name.contains(&self.only))
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        ROWS.into_iter().filter(|row| row.name.contains(&self.only))
     }
 
     fn peers(&self) -> impl Iterator<Item = Peer> {
@@ -56,17 +59,12 @@ pub struct Comparison {
 /// One proxy under measurement.
 struct Contestant {
     name: String,
+    /// The rows it is for; a peer is for all.
+    gate: Option<Gate>,
     process: Process,
     /// People in front of kiosks, by paper style.
     standing: BTreeMap<&'static str, Vec<Standing>>,
 }
-
-const LOADS: [(&str, Load, &str); 4] = [
-    ("JSON inquiry", Load::Record, "embedded"),
-    ("PDF, embedded subset", Load::Certificate("resident-record"), "embedded"),
-    ("PDF, 90ms-RKSJ-H", Load::Certificate("resident-record"), "shift-jis"),
-    ("PDF, UniJIS-UCS2-H", Load::Certificate("resident-record"), "ucs2"),
-];
 
 /// Starts everything, measures, and stops everything.
 pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> {
@@ -82,17 +80,23 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
             continue;
         };
         let (process, address) = peer.start(&program, town.issuer(), dir.path()).await?;
-        contestants.push(contestant(peer.name(), process, address, &town, plan.at_once).await?);
+        contestants.push(contestant(peer.name(), None, process, address, &town, plan.at_once).await?);
     }
-    let site = Site::prepare(&plan.program, &dir.path().join("gateway"), &brisk(protecting(&town)?))?;
-    let gateway = site.start().await?;
-    contestants.push(contestant("sekisho", gateway.process, gateway.kiosk_side, &town, plan.at_once).await?);
+    for (gate, place) in [(Gate::Probes, "gateway"), (Gate::ChecksOnly, "gateway-checks-only")] {
+        if plan.rows().any(|row| row.gate == gate) {
+            let configuration = configured(brisk(protecting(&town)?), gate, plan.threads)?;
+            let site = Site::prepare(&plan.program, &dir.path().join(place), &configuration)?;
+            let gateway = site.start().await?;
+            let (process, address) = (gateway.process, gateway.kiosk_side);
+            contestants.push(contestant("sekisho", Some(gate), process, address, &town, plan.at_once).await?);
+        }
+    }
 
     let mut samples: BTreeMap<(String, String), Vec<Sample>> = BTreeMap::new();
     // The first round warms everything up and is not counted.
     for round in 0..=plan.runs {
-        for (name, load, style) in plan.loads() {
-            for contestant in &mut contestants {
+        for Row { name, load, style, gate } in plan.rows() {
+            for contestant in contestants.iter_mut().filter(|it| it.gate.is_none_or(|own| own == gate)) {
                 let people = contestant.standing.remove(style).unwrap_or_default();
                 let requests = if round == 0 { plan.requests / 5 } else { plan.requests };
                 let (sample, people) = measure(&contestant.process, people, load, requests.max(1)).await?;
@@ -114,11 +118,12 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
 
 /// Measurements of a whole comparison, for the progress bar.
 pub fn steps(plan: &CostPlan) -> u64 {
-    ((plan.runs + 1) * plan.loads().count() * (plan.peers().count() + 1)) as u64
+    ((plan.runs + 1) * plan.rows().count() * (plan.peers().count() + 1)) as u64
 }
 
 async fn contestant(
     name: &str,
+    gate: Option<Gate>,
     process: Process,
     address: SocketAddr,
     town: &Town,
@@ -134,20 +139,20 @@ async fn contestant(
             .collect();
         standing.insert(style, stand(address, &format!("{name}-{style}"), &visitors).await?);
     }
-    Ok(Contestant { name: name.to_owned(), process, standing })
+    Ok(Contestant { name: name.to_owned(), gate, process, standing })
 }
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let proxies = ["nginx", "haproxy", "envoy", "sekisho"];
         writeln!(f, "CPU microseconds per request of each proxy process (median):\n")?;
-        write!(f, "{:<22} {:>9}", "", "bytes")?;
+        write!(f, "{:<38} {:>6}", "", "bytes")?;
         for proxy in proxies {
             write!(f, " {proxy:>9}")?;
         }
         writeln!(f, " {:>11}", "x haproxy")?;
         for (load, cpu) in &self.cpu_us {
-            write!(f, "{load:<22} {:>9.0}", self.bytes.get(load).copied().unwrap_or_default())?;
+            write!(f, "{load:<38} {:>6.0}", self.bytes.get(load).copied().unwrap_or_default())?;
             for proxy in proxies {
                 match cpu.get(proxy) {
                     Some(cpu) => write!(f, " {cpu:>9.0}")?,
@@ -164,8 +169,10 @@ impl fmt::Display for Comparison {
         }
         write!(
             f,
-            "\nThe peers forward bytes. Sekisho also asks the resident-record system before and after, writes a durable record \
-             and reads every page; that is in its figure."
+            "\nThe peers forward bytes, on one thread each. Every row of Sekisho includes all checks of its route, a lane, two \
+             durable records (the intent before the backend hears anything, the release before the kiosk does) and a log line. \
+             Except in the row `checks only`, it asks the resident-record system before and after each answer, which makes \
+             three exchanges of one. A certificate's backend connection is opened for it alone, and every page is read."
         )
     }
 }
