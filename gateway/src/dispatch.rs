@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sekisho_issuance::answer;
+use sekisho_issuance::checks::LOOKUP_REQUIREMENT_NOT_MET;
 use sekisho_issuance::id::{ResidentId, SessionId};
 use sekisho_issuance::normalize;
 use sekisho_issuance::request::{Facts, Operation};
@@ -20,7 +21,7 @@ use crate::layer::bind::{Prepared, render, unanswered_lookup};
 use crate::layer::{Known, Reply};
 
 use crate::problem::{Code, Problem};
-use crate::route::{Extractor, FactName, Household, Lookup, Route};
+use crate::route::{Extractor, FactName, Household, Lookup, Mode, Route};
 use crate::session::{Pin, Refused};
 use crate::template::Marks;
 
@@ -28,6 +29,8 @@ use crate::template::Marks;
 const HOUSEHOLD_ROUNDS: usize = 3;
 /// The word with which the guard inside the lanes says so.
 const HOUSEHOLD_CHANGED: &str = "household_changed";
+/// The word with which the guard says that the authority's reply does not meet what its lookup requires.
+const REQUIREMENT: &str = "requirement";
 
 /// The innermost service of the tower.
 pub async fn dispatch(prepared: Prepared) -> Result<Reply, Problem> {
@@ -284,7 +287,10 @@ fn assignment(
         max_run: route.max_run,
         trace: context.trace(),
         before: asked(lookup)?,
-        before_guard: household.map(|(lookup, chosen)| guard(lookup, chosen, facts.applicant.clone())),
+        before_guard: match household {
+            Some((lookup, chosen)) => Some(guard(lookup, chosen, facts.applicant.clone())),
+            None => required(bound),
+        },
         call,
         after: if route.lookup_after { asked(route.lookup.as_ref())? } else { None },
     })
@@ -299,6 +305,26 @@ fn guard(lookup: Arc<Lookup>, chosen: Members, applicant: Option<ResidentId>) ->
     })
 }
 
+/// Where an authority's reply says already that nothing can leave, the backend hears nothing: what a lookup requires must hold, and
+/// a change whose version could not be compared afterwards is not begun. In `observe` everything is asked, to see what comes.
+fn required(bound: &Bound) -> Option<BeforeGuard> {
+    let (lookup, amends) = (bound.route().lookup.clone()?, bound.route().operation == Operation::Amend);
+    if bound.mode() == Mode::Observe || !(amends || lookup.fields.require.is_some()) {
+        return None;
+    }
+    let applicant = bound.facts().applicant.clone();
+    Some(Arc::new(move |answer: &Answer| {
+        if answer.status != 200 || answer.framing_surprise {
+            return Err("lookup");
+        }
+        match lookup.fields.parse(answer.body.as_slice()) {
+            Err(LOOKUP_REQUIREMENT_NOT_MET) => Err(REQUIREMENT),
+            Ok(reply) if reply.people.first().is_some_and(|person| person.id == applicant) => Ok(()),
+            _ => Err("lookup"),
+        }
+    }))
+}
+
 /// What a kiosk hears when there is no answer to judge.
 fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
     match error {
@@ -310,6 +336,8 @@ fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
             NotBegun::Unreachable => Problem::because(Code::Unavailable, "unreachable"),
             NotBegun::BackendSuspended => Problem::because(Code::Unavailable, "backend_suspended"),
             NotBegun::IntentNotDurable => Problem::because(Code::Unavailable, "not_durable"),
+            // An authority's lawful no, in our words.
+            NotBegun::Guarded(REQUIREMENT) => Problem::because(Code::Refused, REQUIREMENT),
             NotBegun::Guarded(_) => Problem::because(Code::Unavailable, "lookup"),
             NotBegun::WrongEpoch => Problem::new(Code::Unavailable),
             NotBegun::Draining => Problem::new(Code::Draining),

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -17,6 +18,12 @@ pub const MAX_ISSUE_NUMBERS: usize = 8_000_000;
 
 /// Days kept beside today: together at least two service days, whatever the hour.
 const DAYS_BEFORE_TODAY: i32 = 2;
+
+/// And at least so long by a clock that nobody sets: a wall clock that jumps forward forgets nothing.
+const KEPT_AT_LEAST: Duration = Duration::from_secs(48 * 3600);
+
+/// Today and the days before it.
+const KEPT_DAYS: usize = 1 + DAYS_BEFORE_TODAY as usize;
 
 const JST: Offset = Offset::constant(9);
 
@@ -57,9 +64,16 @@ struct Content {
     left: bool,
 }
 
+/// What was released last on one day.
+struct Day {
+    contents: HashMap<u128, Content>,
+    /// When something came in last, by the monotonic clock.
+    last: Instant,
+}
+
 #[derive(Default)]
 struct Memory {
-    days: BTreeMap<Date, HashMap<u128, Content>>,
+    days: BTreeMap<Date, Day>,
     contents: usize,
     numbers: HashSet<u128>,
     claimed_numbers: HashSet<u128>,
@@ -105,9 +119,19 @@ impl Unique {
         strict: bool,
         now: Timestamp,
     ) -> Result<(Claim, Option<Seen>), Seen> {
+        self.claim_at(digests, strict, now, Instant::now())
+    }
+
+    fn claim_at(
+        self: &Arc<Self>,
+        digests: Digests,
+        strict: bool,
+        now: Timestamp,
+        monotonic: Instant,
+    ) -> Result<(Claim, Option<Seen>), Seen> {
         let mut memory = self.memory();
         let today = day_of(now);
-        memory.forget_before(today);
+        memory.forget(today, monotonic);
         let known = memory.known(digests.content);
         let seen = memory.seen(&digests)?;
         if strict && let Some(seen) = seen {
@@ -119,7 +143,7 @@ impl Unique {
         if known.is_none() && memory.contents >= self.max_contents {
             return Err(Seen::Full);
         }
-        memory.hold(today, digests);
+        memory.hold(today, digests, monotonic);
         if let Some(number) = digests.number {
             memory.claimed_numbers.insert(number);
         }
@@ -131,17 +155,16 @@ impl Unique {
         self.memory().seen(digests).unwrap_or_else(Some)
     }
 
-    /// Remembers what a record says may have left.
+    /// Remembers what a record says may have left: the last days on which anything did, whatever the clock says by now, and what
+    /// is of these days by the clock.
     pub fn restore(&self, digests: Digests, at: Timestamp, now: Timestamp) {
         let mut memory = self.memory();
         if let Some(number) = digests.number {
             memory.numbers.insert(number);
         }
-        let day = day_of(at);
-        if day >= oldest_kept(day_of(now)) {
-            memory.hold(day, digests);
-            memory.end(&digests, true);
-        }
+        memory.hold(day_of(at), digests, Instant::now());
+        memory.end(&digests, true);
+        memory.forget_restored(day_of(now));
     }
 
     /// Remembers a number of a record whose content is too old to matter.
@@ -158,9 +181,9 @@ impl Unique {
     /// Every content that left or may still leave, with a moment of its day, for a snapshot. Numbers are in [`Unique::numbers`].
     pub fn contents(&self, now: Timestamp) -> Vec<(Timestamp, Digests)> {
         let memory = self.memory();
-        let of_day = |(day, contents): (&Date, &HashMap<u128, Content>)| {
+        let of_day = |(day, of_day): (&Date, &Day)| {
             let at = day.to_zoned(TimeZone::fixed(JST)).map_or(now, |midnight| midnight.timestamp());
-            let digests = contents.iter().map(move |(content, c)| {
+            let digests = of_day.contents.iter().map(move |(content, c)| {
                 (at, Digests { content: *content, people: c.people, session: c.session, number: None })
             });
             digests.collect::<Vec<_>>()
@@ -189,7 +212,7 @@ impl std::fmt::Debug for Unique {
 
 impl Memory {
     fn known(&self, content: u128) -> Option<(Date, Content)> {
-        self.days.iter().find_map(|(day, of_day)| of_day.get(&content).map(|c| (*day, *c)))
+        self.days.iter().find_map(|(day, of_day)| of_day.contents.get(&content).map(|c| (*day, *c)))
     }
 
     /// `Err` where it must not pass, `Ok(Some)` where it is to be counted.
@@ -208,33 +231,48 @@ impl Memory {
     }
 
     /// Takes a content into `day`, out of an older one: it is remembered from its last release on.
-    fn hold(&mut self, day: Date, digests: Digests) {
+    fn hold(&mut self, day: Date, digests: Digests, monotonic: Instant) {
         let known = self.known(digests.content);
         if let Some((older, _)) = known.filter(|(known, _)| *known < day) {
-            self.days.get_mut(&older).and_then(|of_day| of_day.remove(&digests.content));
+            self.days.get_mut(&older).and_then(|of_day| of_day.contents.remove(&digests.content));
         }
         let fresh = Content { people: digests.people, session: digests.session, holders: 0, left: false };
         let (day, content) = known.map_or((day, fresh), |(known, content)| (known.max(day), content));
-        let entry = self.days.entry(day).or_default().entry(digests.content).or_insert(content);
-        entry.holders += 1;
+        let of_day = self.days.entry(day).or_insert_with(|| Day { contents: HashMap::new(), last: monotonic });
+        of_day.last = of_day.last.max(monotonic);
+        of_day.contents.entry(digests.content).or_insert(content).holders += 1;
         self.contents += usize::from(known.is_none());
     }
 
     fn end(&mut self, digests: &Digests, left: bool) {
-        let Some(of_day) = self.days.values_mut().find(|of_day| of_day.contains_key(&digests.content)) else { return };
-        let Some(entry) = of_day.get_mut(&digests.content) else { return };
+        let Some(of_day) = self.days.values_mut().find(|of_day| of_day.contents.contains_key(&digests.content)) else {
+            return;
+        };
+        let Some(entry) = of_day.contents.get_mut(&digests.content) else { return };
         entry.holders = entry.holders.saturating_sub(1);
         entry.left |= left;
         if entry.holders == 0 && !entry.left {
-            of_day.remove(&digests.content);
+            of_day.contents.remove(&digests.content);
             self.contents = self.contents.saturating_sub(1);
         }
     }
 
-    fn forget_before(&mut self, today: Date) {
+    /// Forgets what both clocks say is past.
+    fn forget(&mut self, today: Date, monotonic: Instant) {
         let oldest = oldest_kept(today);
-        while let Some(first) = self.days.first_entry().filter(|day| *day.key() < oldest) {
-            self.contents = self.contents.saturating_sub(first.remove().len());
+        let past = |of_day: &Day| monotonic.saturating_duration_since(of_day.last) >= KEPT_AT_LEAST;
+        while let Some(first) = self.days.first_entry().filter(|day| *day.key() < oldest && past(day.get())) {
+            self.contents = self.contents.saturating_sub(first.remove().contents.len());
+        }
+    }
+
+    /// No clock runs through a restart, so days are counted on which something was released.
+    fn forget_restored(&mut self, today: Date) {
+        let oldest = oldest_kept(today);
+        while self.days.len() > KEPT_DAYS
+            && let Some(first) = self.days.first_entry().filter(|day| *day.key() < oldest)
+        {
+            self.contents = self.contents.saturating_sub(first.remove().contents.len());
         }
     }
 }
@@ -319,11 +357,14 @@ mod tests {
     #[test]
     fn a_content_released_to_others_is_told_for_two_service_days() {
         let unique = Arc::new(Unique::default());
-        unique.claim(paper(7, 1, 1), false, at("2026-11-20T06:30:00+09:00")).unwrap().0.keep();
-        let late_next_day = at("2026-11-21T23:00:00+09:00");
-        assert_eq!(unique.claim(paper(7, 2, 2), false, late_next_day).unwrap_err(), Seen::OtherPeople);
-        let forgotten = at("2026-11-23T00:00:00+09:00");
-        assert!(unique.claim(paper(7, 2, 2), false, forgotten).is_ok());
+        let start = Instant::now();
+        let claim = |hours: u64, people, now: &str| {
+            unique.claim_at(paper(7, people, people), false, at(now), start + Duration::from_secs(hours * 3600))
+        };
+        claim(0, 1, "2026-11-20T06:30:00+09:00").unwrap().0.keep();
+        let late_next_day = "2026-11-21T23:00:00+09:00";
+        assert_eq!(claim(40, 2, late_next_day).unwrap_err(), Seen::OtherPeople);
+        assert!(claim(66, 2, "2026-11-23T00:00:00+09:00").is_ok());
         assert_eq!(unique.len().0, 0, "the claim was dropped and the old day forgotten");
     }
 
@@ -331,12 +372,46 @@ mod tests {
     fn a_content_is_remembered_from_its_last_release_on() {
         let unique = Arc::new(Unique::default());
         let day = |day: &str| at(&format!("2026-11-{day}T12:00:00+09:00"));
-        for of in ["20", "22"] {
-            unique.claim(paper(7, 1, 1), false, day(of)).unwrap().0.keep();
+        let start = Instant::now();
+        let claim = |of: u64, people| {
+            let monotonic = start + Duration::from_secs((of - 20) * 24 * 3600);
+            unique.claim_at(paper(7, people, people), false, day(&of.to_string()), monotonic)
+        };
+        for of in [20, 22] {
+            claim(of, 1).unwrap().0.keep();
         }
-        assert_eq!(unique.claim(paper(7, 2, 2), false, day("24")).unwrap_err(), Seen::OtherPeople);
+        assert_eq!(claim(24, 2).unwrap_err(), Seen::OtherPeople);
         assert_eq!(unique.len().0, 1);
-        assert!(unique.claim(paper(7, 2, 2), false, day("25")).is_ok());
+        assert!(claim(25, 2).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_jumps_forward_forgets_nothing() {
+        let unique = Arc::new(Unique::default());
+        let (start, ahead) = (Instant::now(), at("2026-12-22T12:00:00+09:00"));
+        unique.claim_at(paper(7, 1, 1), false, noon(), start).unwrap().0.keep();
+        let later = |hours: u64| start + Duration::from_secs(hours * 3600);
+        assert_eq!(unique.claim_at(paper(7, 2, 2), false, ahead, later(47)).unwrap_err(), Seen::OtherPeople);
+        assert_eq!(
+            unique.claim_at(paper(7, 2, 2), false, noon(), later(100)).unwrap_err(),
+            Seen::OtherPeople,
+            "nor one that stands"
+        );
+        assert!(unique.claim_at(paper(7, 2, 2), false, ahead, later(100)).is_ok());
+    }
+
+    #[test]
+    fn a_start_after_a_jump_still_knows_the_last_days() {
+        let unique = Arc::new(Unique::default());
+        let ahead = at("2027-01-22T12:00:00+09:00");
+        for day in 18..=22 {
+            unique.restore(paper(day, 1, 1), at(&format!("2026-11-{day}T12:00:00+09:00")), ahead);
+        }
+        let seen = |content| unique.claim(paper(content, 2, 2), false, ahead).err();
+        assert_eq!(
+            [18, 19, 20, 21, 22].map(seen),
+            [None, None, Some(Seen::OtherPeople), Some(Seen::OtherPeople), Some(Seen::OtherPeople)]
+        );
     }
 
     #[test]
@@ -390,6 +465,9 @@ mod tests {
         assert_eq!(unique.claim(paper(7, 2, 2), false, noon()).unwrap_err(), Seen::OtherPeople);
         let old = Digests { number: Some(43), ..paper(8, 1, 1) };
         unique.restore(old, at("2026-10-01T12:00:00+09:00"), noon());
+        for day in ["20", "22"] {
+            unique.restore(paper(day.parse().unwrap(), 1, 1), at(&format!("2026-11-{day}T12:00:00+09:00")), noon());
+        }
         assert!(unique.claim(paper(8, 2, 2), false, noon()).is_ok(), "its content is past the window");
         let again = Digests { number: Some(43), ..paper(9, 2, 2) };
         assert_eq!(unique.claim(again, false, noon()).unwrap_err(), Seen::Number, "its number is not");

@@ -12,6 +12,7 @@ pub const REASONS: &[(Outcome, &str)] = &[
     (Outcome::Answered, "passed"),
     (Outcome::Answered, "other"),
     (Outcome::Refused, "refused"),
+    (Outcome::Refused, "requirement"),
     (Outcome::Refused, "other"),
     (Outcome::Withheld, "shape"),
     (Outcome::Withheld, "echo"),

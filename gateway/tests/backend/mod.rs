@@ -18,18 +18,8 @@ use sekisho_gateway::server::Threads;
 use sekisho_gateway::state_dir::StateDir;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-
-/// Waits for something that must happen; an event of another task, so it is asked for again and again.
-pub(crate) async fn eventually(mut happened: impl FnMut() -> bool) {
-    let asked = async {
-        while !happened() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it did not happen within 20 s");
-}
 
 #[derive(Default)]
 struct Script {
@@ -38,10 +28,20 @@ struct Script {
     hold: bool,
     cut: bool,
     about: Option<String>,
+    authority: Authority,
     sessions: VecDeque<(String, String)>,
     opened: Option<Value>,
     closed: Option<Value>,
     minted: usize,
+}
+
+/// What the record system says of everybody.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) enum Authority {
+    #[default]
+    Active,
+    Revoked,
+    Down,
 }
 
 /// What the backend did and shall do.
@@ -49,6 +49,8 @@ struct Script {
 pub(crate) struct Backend {
     script: Arc<Mutex<Script>>,
     go_on: Arc<Notify>,
+    /// Told of every call that came or was answered.
+    moved: Arc<watch::Sender<()>>,
 }
 
 impl Backend {
@@ -64,6 +66,17 @@ impl Backend {
     /// Calls of one path that were answered (or cut).
     pub(crate) fn finished(&self, path: &str) -> usize {
         self.script().finished.iter().filter(|p| *p == path).count()
+    }
+
+    /// Waits until a call made `happened` true.
+    pub(crate) async fn until(&self, happened: impl Fn(&Self) -> bool) {
+        let mut moved = self.moved.subscribe();
+        let asked = async {
+            while !happened(self) {
+                moved.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asked).await.expect("no call made it true within 20 s");
     }
 
     /// From now on the issuer waits before it answers.
@@ -92,6 +105,11 @@ impl Backend {
         self.script().about = Some(resident.to_owned());
     }
 
+    /// From now on the record system says this of everybody.
+    pub(crate) fn authority(&self, says: Authority) {
+        self.script().authority = says;
+    }
+
     /// The next session is this one.
     pub(crate) fn hand_out_again(&self, session: &str, resident: &str) {
         self.script().sessions.push_back((session.to_owned(), resident.to_owned()));
@@ -118,6 +136,7 @@ impl Backend {
                 script.holding += usize::from(script.hold);
                 script.hold
             };
+            self.moved.send_replace(());
             if hold {
                 waiting.await;
             }
@@ -129,6 +148,7 @@ impl Backend {
             script.finished.push(path);
             std::mem::take(&mut script.cut)
         };
+        self.moved.send_replace(());
         if cut {
             return Err(std::io::Error::other("cut off, as the script says"));
         }
@@ -147,7 +167,14 @@ impl Backend {
             ("GET", ["v2", "cards", card]) => {
                 (200, json!({"cardSerial": card, "residentId": card.replace("card", "r"), "cityCode": "991007"}))
             }
-            ("GET", ["v2", "residents", id]) => (200, person(id)),
+            ("GET", ["v2", "residents", id]) => match self.script().authority {
+                Authority::Down => (500, Value::Null),
+                says => {
+                    let mut person = person(id);
+                    person["state"] = if says == Authority::Active { "active" } else { "revoked" }.into();
+                    (200, person)
+                }
+            },
             ("POST", ["sessions"]) => {
                 let asked: Value = serde_json::from_slice(body).unwrap();
                 let mut script = self.script();
@@ -163,6 +190,7 @@ impl Backend {
                 Some(body) => (200, body),
                 None => (204, Value::Null),
             },
+            ("GET", ["seals", id]) => (200, person(id)),
             ("GET", ["residents", id]) => {
                 let about = self.script().about.take();
                 (200, person(about.as_deref().unwrap_or(id)))

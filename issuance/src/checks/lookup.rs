@@ -10,6 +10,9 @@ use super::{LookupReply, Person};
 use crate::answer::{Pointer, Tree, tree};
 use crate::id::ResidentId;
 
+/// Why a reply does not count that is clear, but not what its lookup requires.
+pub const LOOKUP_REQUIREMENT_NOT_MET: &str = "lookup_requirement_not_met";
+
 /// The most people one reply may describe.
 const MAX_PEOPLE: usize = 64;
 
@@ -79,7 +82,7 @@ impl LookupFields {
         let body = tree(body)?;
         let requirements = self.require.as_ref().map_or(&[][..], OneOrMany::as_slice);
         if !requirements.iter().all(|r| r.json.find(&body).is_some_and(|found| *found == r.equals)) {
-            return Err("lookup_requirement_not_met");
+            return Err(LOOKUP_REQUIREMENT_NOT_MET);
         }
         let asked = person(&body, self.id.as_ref(), self.version.as_ref(), &self.attributes)?;
         if self.id.is_some() && asked.id.is_none() {

@@ -29,6 +29,7 @@ use crate::verdict::{CheckName, Finding, Verdict};
 
 pub use context::{AnswerKind, LookupContext, PlanContext};
 pub use explain::lines;
+pub use lookup::LOOKUP_REQUIREMENT_NOT_MET;
 pub use plan::CheckPlan;
 pub use spec::{ChecksSpec, LookupFields};
 
