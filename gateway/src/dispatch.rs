@@ -54,6 +54,10 @@ async fn run(prepared: Prepared, kiosk: &Kiosk) -> Result<Reply, Problem> {
         // A change whose mark could not be remembered afterwards is not begun.
         return Err(Problem::because(Code::Shed, "memory"));
     }
+    if route.operation.speaks_of_resident() && !known.edge.remembers() {
+        // What could not be recorded would be printed, or applied, and then withheld.
+        return Err(Problem::because(Code::Unavailable, "not_durable"));
+    }
     let mut rounds = HOUSEHOLD_ROUNDS;
     let (bound, attested) = loop {
         let household = household(&known, &route, &facts).await?;
@@ -349,5 +353,45 @@ fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
         }
         Unanswered::Indeterminate("timeout") => Problem::new(Code::Expired),
         Unanswered::Indeterminate(why) => Problem::because(Code::Unavailable, why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sekisho_issuance::id::{CardDigest, KioskId, MunicipalityCode};
+    use tower::Service;
+
+    use super::*;
+    use crate::durable_log::scripted::{Disk, Scripted};
+    use crate::edge::tests::edge_on;
+    use crate::layer::tests::inbound;
+    use crate::stack::stack;
+
+    /// On a disk that takes no more records an answer would be fetched, a paper printed or a change applied for nobody.
+    #[tokio::test]
+    async fn what_could_not_be_recorded_is_not_begun() {
+        let log = Scripted::new();
+        let edge = edge_on(log.clone());
+        let ask = async || {
+            let pin = Pin {
+                kiosk: KioskId::new("K-1").unwrap(),
+                card: CardDigest::new("c1").unwrap(),
+                municipality: MunicipalityCode::new("991007").unwrap(),
+                resident: Some(ResidentId::new("r1").unwrap()),
+                proven_by: Some("card".into()),
+            };
+            let (config, session) = (edge.config(), SessionId::new("s1").unwrap());
+            edge.sessions.end(config.session_scope, Some(&pin.kiosk), &session);
+            edge.sessions
+                .open(config.session_scope, &session, pin, config.listeners.sessions, std::time::Instant::now())
+                .unwrap();
+            let headers = [("x-session", "s1"), ("x-terminal", "K-1")];
+            let answer = stack().call(inbound(&edge, "GET", "/residents/r1", &headers, "")).await.unwrap();
+            let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
+            serde_json::from_slice::<Value>(&body).unwrap()["reason"].as_str().unwrap().to_owned()
+        };
+        assert_ne!(ask().await, "not_durable");
+        log.disk(Disk::Broken);
+        assert_eq!(ask().await, "not_durable");
     }
 }

@@ -140,6 +140,11 @@ impl Edge {
         }
     }
 
+    /// Whether everything that a release must leave behind can be written; if not, nothing is released.
+    pub fn remembers(&self) -> bool {
+        self.gate.records().is_durable() && self.owner.is_durable() && self.latches.is_durable()
+    }
+
     /// Counts a request that its session's pin refused.
     pub fn count_pin_refused(&self, refused: Refused) {
         self.registry.counter(name::PINS_REFUSED, &[("reason", refused.name())]).increment(1);

@@ -121,7 +121,18 @@ impl Gate {
         clock: Clock,
     ) -> Result<Self, RecordsError> {
         let records = Records::open(&state.path("records"), Memory::default(), clock.clone())?;
-        Ok(Self::new(GateParts {
+        Ok(Self::on(records, state, registry, latches, clock))
+    }
+
+    /// The same on records that are open already.
+    pub(crate) fn on(
+        records: Arc<Records>,
+        state: &StateDir,
+        registry: Arc<Registry>,
+        latches: Arc<Latches>,
+        clock: Clock,
+    ) -> Self {
+        Self::new(GateParts {
             registry,
             records,
             latches,
@@ -130,7 +141,7 @@ impl Gate {
             clock,
             in_force: InForce::default(),
             switch: Box::new(AlwaysOn),
-        }))
+        })
     }
 
     /// The configuration that answers leave under.

@@ -77,7 +77,9 @@ proptest! {
         let (first, second) = (&corpus[which.0.index(corpus.len())], &corpus[which.1.index(corpus.len())]);
         let cut = cut.index(first.len());
         let mut bytes = first[..cut].to_vec();
-        if first[cut..].iter().any(|b| !b.is_ascii_whitespace()) {
+        // What ends in an end mark is whole: a file of two revisions cut between them is the first of them.
+        let whole = bytes.trim_ascii_end().ends_with(b"%%EOF");
+        if !whole && first[cut..].iter().any(|b| !b.is_ascii_whitespace()) {
             prop_assert!(read(&bytes, &LIMITS).is_err());
         }
         bytes.extend_from_slice(second);

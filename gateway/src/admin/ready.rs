@@ -34,7 +34,7 @@ pub fn readiness(edge: &Edge) -> Readiness {
     if draining {
         say("draining", None);
     }
-    if !edge.gate.records().is_durable() || !edge.owner.is_durable() || !edge.latches.is_durable() {
+    if !edge.remembers() {
         say("not_durable", None);
     }
     for latch in edge.latches.list().into_iter().filter(|l| l.suspends && l.cleared.is_none()) {

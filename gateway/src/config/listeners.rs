@@ -82,8 +82,9 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> Option<Liste
     };
     let metrics = root.section(found, "metrics").map(|mut section| {
         let listen = address(&mut section, found, "0.0.0.0:9641");
+        let at = section.place("listen");
         section.finish(found);
-        listen
+        (listen, at)
     });
     let admin = root.section(found, "admin").map(|mut section| {
         let listen = address(&mut section, found, "127.0.0.1:9640");
@@ -91,8 +92,9 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> Option<Liste
             let (span, key) = (section.place("listen"), section.key("listen"));
             found.mistake(&span, key, "must be a loopback address", "listen = \"127.0.0.1:9640\"");
         }
+        let at = section.place("listen");
         section.finish(found);
-        listen
+        (listen, at)
     });
     let state_dir = match root.section(found, "state") {
         Some(mut section) => {
@@ -110,14 +112,29 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> Option<Liste
             None
         }
     };
+    let kiosks = server.as_ref().map(|server| server.listen);
+    let (metrics, metrics_at) = metrics.unwrap_or_default();
+    let (admin, admin_at) = admin.unwrap_or_default();
+    for (key, at, one, other) in [
+        ("metrics.listen", &metrics_at, metrics, kiosks),
+        ("admin.listen", &admin_at, admin, kiosks),
+        ("admin.listen", &admin_at, admin, metrics),
+    ] {
+        if let (Some(one), Some(other)) = (one, other)
+            && collide(one, other)
+        {
+            let message = format!("is {one}, where another listener would stand already ({other})");
+            found.mistake(at, key, message, "listen = \"127.0.0.1:9642\", or any port of its own");
+        }
+    }
     let sessions = sessions(root.section(found, "sessions"), found);
-    Some(Listeners {
-        server: server?,
-        metrics: metrics.flatten(),
-        admin: admin.flatten(),
-        state_dir: state_dir?,
-        sessions,
-    })
+    Some(Listeners { server: server?, metrics, admin, state_dir: state_dir?, sessions })
+}
+
+/// Whether both cannot be listened on at once.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_ip = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && same_ip
 }
 
 fn server(mut section: Section<'_>, found: &mut Findings) -> Option<Server> {

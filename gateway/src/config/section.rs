@@ -23,6 +23,11 @@ impl<T> Placed<T> {
     }
 }
 
+fn with_article(is: &str) -> String {
+    let article = if is.starts_with(['a', 'i']) { "an" } else { "a" };
+    format!("{article} {is}")
+}
+
 /// One table, the keys that were asked for, and where it stands.
 pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
@@ -113,8 +118,8 @@ impl<'a> Section<'a> {
         match read(value.get_ref()) {
             Some(value) => Some(Placed { value, span, key: path }),
             None => {
-                let is = value.get_ref().type_str();
-                found.mistake(&span, path, format!("must be {expected}, but is a {is}"), format!("{key} = {example}"));
+                let is = with_article(value.get_ref().type_str());
+                found.mistake(&span, path, format!("must be {expected}, but is {is}"), format!("{key} = {example}"));
                 None
             }
         }
@@ -137,7 +142,8 @@ impl<'a> Section<'a> {
         most: usize,
     ) -> Option<Placed<usize>> {
         let placed = self.typed(found, key, "a whole number", &least.to_string(), |v| {
-            v.as_integer().and_then(|i| usize::from_str_radix(i.as_str(), i.radix()).ok())
+            // A whole number all the same where it is negative or too large: it is its bounds that it misses.
+            v.as_integer().map(|i| usize::from_str_radix(i.as_str(), i.radix()).unwrap_or(usize::MAX))
         })?;
         if (least..=most).contains(&placed.value) {
             return Some(placed);
@@ -223,7 +229,11 @@ impl<'a> Section<'a> {
             let place = Placed { value: name.get_ref().as_ref(), span: name.span(), key: path.clone() };
             match value.get_ref().as_table() {
                 Some(table) => named.push((place, Section::new(table, path, name.span()))),
-                None => place.wrong(found, format!("must be a table, but is a {}", value.get_ref().type_str()), ""),
+                None => place.wrong(
+                    found,
+                    format!("must be a table, but is {}", with_article(value.get_ref().type_str())),
+                    "",
+                ),
             }
         }
         // In the order of the file, so that the second of two is the one that is reported.

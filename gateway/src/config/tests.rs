@@ -76,6 +76,13 @@ fn each_mistake_is_named_with_its_line_and_a_suggestion() {
         ("\"POST /sessions\"", "\"/sessions\"", "routes.session_open.match", "POST /certificates"),
         ("max_in_flight = 4\n[state]", "max_in_flight = 4\nmax_headers = 5\n[state]", "server.max_headers", "8"),
         ("\"127.0.0.1:0\"", "\"localhost\"", "server.listen", "listen = "),
+        (
+            "max_in_flight = 4\n[state]",
+            "[metrics]\nlisten = \"0.0.0.0:9\"\n[admin]\nlisten = \"127.0.0.1:9\"\n[state]",
+            "admin.listen",
+            "of its own",
+        ),
+        ("max_in_flight = 4\n[state]", "max_in_flight = -4\n[state]", "server.max_in_flight", "max_in_flight = 1"),
         ("version = 1", "version = 2", "version", "version = 1"),
         ("hours   = \"always\"", "hours   = \"23:00-06:30\"", "tenants.991007.hours", "06:30-23:00"),
         ("tenants.991007", "tenants.991008", "tenants.991008", "six digits"),
