@@ -85,7 +85,7 @@ impl Identity {
         if let Err(verdict) = self.judge_head(evidence, &expected) {
             return verdict;
         }
-        self.judge_groups(&expected, &groups)
+        self.judge_groups(evidence, &expected, &groups)
     }
 
     /// Judges a JSON answer, which names one person.
@@ -96,7 +96,7 @@ impl Identity {
             Err(reason) => return Verdict::Unverifiable { reason },
         };
         let found = self.in_answer(&evidence.answer, Some(body));
-        match self.judge_groups(&expected, &[Group { page: None, found }]) {
+        match self.judge_groups(evidence, &expected, &[Group { page: None, found }]) {
             Verdict::Match if expected.first().is_some_and(|person| self.describes_another(person, body)) => {
                 Verdict::Unverifiable { reason: "answer_names_another" }
             }
@@ -277,7 +277,7 @@ impl Identity {
         self.fields.iter().map(read).collect()
     }
 
-    fn judge_groups(&self, expected: &[Expectation], groups: &[Group]) -> Verdict {
+    fn judge_groups(&self, evidence: &Evidence<'_>, expected: &[Expectation], groups: &[Group]) -> Verdict {
         let mut candidates = Vec::with_capacity(groups.len());
         for group in groups {
             let mut fitting = Vec::new();
@@ -304,12 +304,37 @@ impl Identity {
             candidates.push(fitting);
         }
         let covered = covered(&candidates, expected.len());
+        if covered == expected.len() && self.fits_another(evidence, groups) {
+            return Verdict::Unverifiable { reason: "another_person_fits" };
+        }
         if covered == expected.len() {
             return Verdict::Match;
         }
         Verdict::Mismatch {
             field: FieldEvidence { expected_chars: expected.len(), found_chars: covered, ..blank("people") },
         }
+    }
+
+    /// Whether what was found may as well be somebody's whom the authority names beside those asked for: two names that a form cuts
+    /// alike, one birthday, one address.
+    fn fits_another(&self, evidence: &Evidence<'_>, groups: &[Group]) -> bool {
+        let Some(reply) = evidence.before.filter(|_| self.with.is_some()) else { return false };
+        let others = reply.people.iter().filter_map(|person| Some((person.id.as_ref()?, &person.fields)));
+        let mut others = others.filter(|(id, _)| !evidence.facts.residents.contains(id));
+        others.any(|(id, attributes)| groups.iter().any(|group| self.may_be(group, id, attributes)))
+    }
+
+    /// Whether nothing that is known of a person differs, and enough of it would prove who it is.
+    fn may_be(&self, group: &Group, id: &ResidentId, attributes: &BTreeMap<String, String>) -> bool {
+        let mut alike: FieldSet = 0;
+        for (index, (field, found)) in self.fields.iter().zip(&group.found).enumerate() {
+            let Some(expected) = field.expected(id, attributes).filter(|_| !found.is_empty()) else { continue };
+            if found.iter().any(|found| expected.compare(found) == Compared::Differs) {
+                return false;
+            }
+            alike |= 1 << index;
+        }
+        self.enough.iter().any(|set| set & alike == *set)
     }
 
     fn fit(&self, group: &Group, person: &Expectation) -> Fit {

@@ -306,3 +306,26 @@ fn an_unreadable_document_is_unverifiable_for_its_own_reason() {
     assert_eq!(said(&findings, CheckName::Shape), "match");
     assert!(!findings.all_match());
 }
+
+#[test]
+fn a_name_cut_by_the_form_does_not_tell_two_people_of_one_household_apart() {
+    let cut = CHECKS.replace("name = { after = \"氏名\" }", "name = { after = \"氏名\", prefix = 6 }");
+    assert_ne!(cut, CHECKS);
+    let twin = |id: &str, name: &str| Someone { id: id.into(), name: name.into(), ..taro() };
+    let (maria, mario) = (twin("3001", "フェルナンデスマリア"), twin("3002", "フェルナンデスマリオ"));
+    let printed = |name: &str| certificate(&[&[Someone { name: name.into(), ..taro() }]]);
+    let says = |household: &[Someone], printed: Vec<Sheet>| {
+        let mut scene = asked(&household[..1]);
+        (scene.before, scene.after) = (Some(reply(household, "7")), Some(reply(household, "7")));
+        scene.says(&plan(&cut), CheckName::Identity, printed)
+    };
+    let both = [maria.clone(), mario.clone()];
+    assert_eq!(says(&both, printed("フェルナンデ")), "unverifiable another_person_fits");
+    assert_eq!(says(&both, printed("フェルナンデスマリア")), "match", "the whole name does");
+    assert_eq!(says(&both[..1], printed("フェルナンデ")), "match", "the authority names nobody else");
+    let sister = Someone { birth: "1982-03-12".into(), ..mario.clone() };
+    assert_eq!(says(&[maria, sister], printed("フェルナンデ")), "match", "her birthday does");
+    // Both were asked for, and both are there.
+    let two = certificate(&[&[twin("", "フェルナンデ"), twin("", "フェルナンデ")]]);
+    assert_eq!(asked(&both).says(&plan(&cut), CheckName::Identity, two), "match");
+}
