@@ -156,9 +156,9 @@ impl Edge {
         self.registry.counter(name::SHEDS, &labels).increment(1);
     }
 
-    /// Counts a connection that was closed at once, because as many as allowed are open.
-    pub fn count_connection_refused(&self) {
-        self.registry.counter(name::CONNECTIONS_REFUSED, &[]).increment(1);
+    /// Counts a connection that was closed without an arrival: as many as allowed are open, or its bytes are no request.
+    pub fn count_connection_refused(&self, reason: &'static str) {
+        self.registry.counter(name::CONNECTIONS_REFUSED, &[("reason", reason)]).increment(1);
     }
 
     /// Forgets sessions that are too old. To be called every few seconds.

@@ -48,7 +48,7 @@ pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>
             Ok((stream, _)) => {
                 let place = Place::take(&open);
                 if place.number > limits.max_connections {
-                    edge.count_connection_refused();
+                    edge.count_connection_refused("full");
                     continue;
                 }
                 let (edge, limits, tracked) = (edge.clone(), limits.clone(), connections.token());
@@ -112,7 +112,7 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
     let Ok(Ok((protocol, wire))) = opened else { return };
     let draining = edge.drain.wait();
     tokio::pin!(draining);
-    let service = Requests { edge };
+    let service = Requests { edge: edge.clone() };
     match protocol {
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
@@ -133,7 +133,7 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
                     connection.await
                 }
             };
-            log_end(ended);
+            note_end(&edge, ended);
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -152,13 +152,17 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
                     connection.await
                 }
             };
-            log_end(ended);
+            note_end(&edge, ended);
         }
     }
 }
 
-fn log_end(ended: hyper::Result<()>) {
+/// What cannot be read is no arrival: the parser answers it with a bare 4xx, and only this counts it.
+fn note_end(edge: &Edge, ended: hyper::Result<()>) {
     if let Err(error) = ended {
+        if error.is_parse() || error.is_parse_too_large() {
+            edge.count_connection_refused("unreadable");
+        }
         tracing::debug!(%error, "a connection ended early");
     }
 }

@@ -205,6 +205,8 @@ async fn ambiguous_framing_is_refused_and_the_connection_closed() {
         assert!(answers <= 1 && (answers == 0 || back.starts_with("HTTP/1.1 4")), "{attack:?} got {back:?}");
     }
     assert_eq!(site.backend.calls(), 0);
+    let unreadable = || site.metric("sekisho_connections_refused_total{reason=\"unreadable\"}") >= 8.0;
+    counted(unreadable).await;
     let good = raw(&site, b"GET /notice HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(good.starts_with("HTTP/1.1 200 "), "{good}");
 }

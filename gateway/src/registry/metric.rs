@@ -250,7 +250,11 @@ pub const ALL: &[MetricDef] = &[
             ),
         ],
     ),
-    counter(name::CONNECTIONS_REFUSED, "Connections closed at once because as many as allowed were open", &[]),
+    counter(
+        name::CONNECTIONS_REFUSED,
+        "Connections closed because as many as allowed were open, or because what came was no request that can be read in one way",
+        &[words("reason", &["full", "unreadable"])],
+    ),
     counter(
         name::LANE_OVERLAPS,
         "Times that two operations were in flight for one resident; must stay 0",
