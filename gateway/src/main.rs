@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+#[cfg(feature = "weakened")]
+compile_error!(
+    "the gateway that is shipped has no weakened build: use `cargo run --package sekisho-loadtest --features weakened -- layers`"
+);
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

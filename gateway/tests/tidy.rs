@@ -194,3 +194,39 @@ fn only_verify_makes_a_released() {
     };
     none("a Released made outside verify", lines_with(&sources(), allowed, makes));
 }
+
+#[test]
+fn nothing_turns_on_the_build_that_may_go_without_a_check() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut wrong = Vec::new();
+    for manifest in ["", "issuance", "worker", "gateway", "loadtest", "fuzz"] {
+        let path = root.join(manifest).join("Cargo.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let features = table.get("features").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        wrong.extend(
+            features
+                .iter()
+                .filter(|(name, turned_on)| *name != "weakened" && turned_on.to_string().contains("weakened"))
+                .map(|(name, _)| format!("{}: feature {name}", path.display())),
+        );
+        // Dependencies, and the workspace's versions of them.
+        let elsewhere = table.iter().filter(|(key, _)| *key != "features");
+        wrong.extend(
+            elsewhere
+                .filter(|(_, value)| value.to_string().contains("weakened"))
+                .map(|(key, _)| format!("{}: {key}", path.display())),
+        );
+    }
+    for script in [".ci/run", ".ci/test", ".cargo/config.toml"] {
+        let text = fs::read_to_string(root.join(script)).unwrap();
+        let builds = text.lines().filter(|line| line.contains("weakened") && !line.contains("cargo test"));
+        wrong.extend(builds.map(|line| format!("{script}: {line}")));
+    }
+    let binary = fs::read_to_string(root.join("gateway/src/main.rs")).unwrap();
+    assert!(
+        binary.contains("#[cfg(feature = \"weakened\")]\ncompile_error!"),
+        "the shipped binary would compile with it"
+    );
+    none("`weakened` may only be asked for by name", wrong);
+}

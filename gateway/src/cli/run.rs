@@ -21,6 +21,11 @@ use crate::telemetry::SHEDS_EVERY;
 
 pub(super) fn run(path: &Path) -> u8 {
     crate::telemetry::install();
+    if cfg!(feature = "weakened") {
+        eprintln!(
+            "WEAKENED BUILD: `identity` may be off. For `sekisho-loadtest layers` only; listens on loopback only."
+        );
+    }
     let config = match crate::reload::read(path) {
         Ok(config) => config,
         Err(NotReloaded::Mistakes(mistakes)) => {

@@ -68,6 +68,9 @@ fn address(section: &mut Section<'_>, found: &mut Findings, example: &str) -> Op
     if parsed.is_none() {
         text.wrong(found, "is not an address with a port", format!("listen = {example:?}"));
     }
+    if cfg!(feature = "weakened") && parsed.is_some_and(|address: SocketAddr| !address.ip().is_loopback()) {
+        text.wrong(found, "is beyond loopback, where a weakened build never listens", "listen = \"127.0.0.1:0\"");
+    }
     parsed
 }
 

@@ -250,3 +250,52 @@ proptest! {
         }
     }
 }
+
+/// Of the build for `sekisho-loadtest layers`. Run with `cargo test --package sekisho-gateway --lib --features weakened weakened`.
+#[cfg(feature = "weakened")]
+mod weakened {
+    use super::*;
+
+    /// The worked configuration with these checks of one certificate switched off, and what goes with `identity` admitted.
+    fn without(checks: &[&str]) -> String {
+        let mut table: toml::Table = WORKED.parse().unwrap();
+        let route = table["routes"]["resident_record"]["checks"].as_table_mut().unwrap();
+        route.insert("currency".to_owned(), "unproven".into());
+        for check in checks {
+            route.insert((*check).to_owned(), false.into());
+        }
+        toml::to_string(&table).unwrap()
+    }
+
+    #[test]
+    fn a_weakened_build_listens_nowhere_beyond_loopback() {
+        parse(WORKED).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        for listener in ["server", "metrics", "admin"] {
+            for beyond in ["0.0.0.0:0", "[::]:0", "192.0.2.1:80"] {
+                let mut table: toml::Table = WORKED.parse().unwrap();
+                table[listener]["listen"] = beyond.into();
+                let mistakes = parse(&toml::to_string(&table).unwrap()).unwrap_err();
+                let said = |mistake: &Mistake| {
+                    mistake.key == format!("{listener}.listen") && mistake.to_string().contains("loopback")
+                };
+                assert!(mistakes.iter().all(said), "{listener} {beyond}: {mistakes:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_weakened_build_goes_without_identity_and_then_with_everything_else() {
+        parse(&without(&["identity"])).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        for second in ["shape", "echo", "kind", "municipality", "pages", "issue_number", "issued_on", "unique"] {
+            let mistakes = parse(&without(&["identity", second])).unwrap_err();
+            assert!(mistakes.iter().any(|m| m.key.ends_with("checks.identity")), "{second}: {mistakes:#?}");
+        }
+    }
+
+    #[test]
+    fn a_weakened_build_still_wants_identity_declared() {
+        let mut table: toml::Table = WORKED.parse().unwrap();
+        table["routes"]["resident_record"]["checks"].as_table_mut().unwrap().remove("identity");
+        assert!(parse(&toml::to_string(&table).unwrap()).is_err());
+    }
+}

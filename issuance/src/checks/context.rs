@@ -52,8 +52,6 @@ pub struct PlanContext<'a> {
     pub gaiji: BTreeMap<&'a str, &'a str>,
     /// Bounds of reading a document.
     pub limits: Limits,
-    /// Only the layers experiment may switch identity off; a gateway that serves anybody never sets this.
-    pub identity_may_be_off: bool,
 }
 
 impl PlanContext<'_> {
@@ -75,7 +73,6 @@ impl PlanContext<'_> {
             fresh_connections: false,
             gaiji: BTreeMap::new(),
             limits: Limits::default(),
-            identity_may_be_off: false,
         }
     }
 }

@@ -120,6 +120,30 @@ pub struct ChecksSpec {
     pub currency: Option<Currency>,
 }
 
+impl ChecksSpec {
+    /// The checks that were switched off by name, and `currency` where it is admitted to be unproven.
+    pub fn switched_off(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("shape", self.shape.is_off()),
+            ("echo", self.echo.is_off()),
+            ("identity", self.identity.is_off()),
+            ("kind", self.kind.is_off()),
+            ("municipality", self.municipality.is_off()),
+            ("selection", self.selection.is_off()),
+            ("pages", self.pages.is_off()),
+            ("issue_number", self.issue_number.is_off()),
+            ("as_of", self.as_of.is_off()),
+            ("version", self.version.is_off()),
+            ("issued_on", self.issued_on.is_off()),
+            ("issued_at", self.issued_at.is_off()),
+            ("unique", self.unique.is_off()),
+            ("currency", self.currency.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(check, off)| off.then_some(check))
+    }
+}
+
 /// What is admitted about currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

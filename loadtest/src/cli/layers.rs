@@ -34,6 +34,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     progress.begin("layers", (rows * INCIDENTS.len()) as u64);
     let table = super::runtime()?.block_on(layers(&setup, &args.only, progress.step()))?;
     progress.end();
-    println!("Harmful answers that left the gateway with one check switched off (seed {}):\n\n{table}", args.seed);
+    println!(
+        "Harmful answers that left / answers kept in / faults, then what kept them in; each column without one check (seed {}):\n\n{table}",
+        args.seed
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -42,8 +42,8 @@ pub fn without_check(mut table: Table, check: &str) -> Table {
         if issues || checks.contains_key(check) {
             checks.insert(check.to_owned(), Value::Boolean(false));
         }
-        // A route without proof of currency must say so.
-        if check == "version" && issues {
+        // A route without proof of currency must say so: the comparison with the record is the other proof.
+        if issues && matches!(check, "version" | "identity") {
             checks.insert("currency".to_owned(), "unproven".into());
         }
     }

@@ -20,7 +20,9 @@ impl Compiler<'_> {
             Switch::Off => {
                 let echoes = self.spec.echo.declared().is_some();
                 let amends = self.context.operation == Operation::Amend && echoes;
-                if !amends && !self.context.identity_may_be_off {
+                if cfg!(feature = "weakened") && !amends {
+                    self.nothing_else_off();
+                } else if !amends {
                     let message = "whose answer it is would not be checked";
                     let suggestion =
                         "declare identity.fields and identity.enough; while you find out which, use mode = \"observe\"";
@@ -79,6 +81,17 @@ impl Compiler<'_> {
         let identity =
             Identity { with: declared.with.clone(), fields, enough, anchor, complete: complete.unwrap_or(0) };
         (Some(identity), complete.is_some())
+    }
+
+    /// Even the weakened build lets an answer go only on what all its other checks say.
+    fn nothing_else_off(&mut self) {
+        // Where the comparison was also what proved currency, that goes with it.
+        let goes_along = ["identity", "currency"];
+        let off = self.spec.switched_off().filter(|check| !goes_along.contains(check)).collect::<Vec<_>>();
+        if !off.is_empty() {
+            let message = format!("without it nothing else may be off, and this is: {}", off.join(", "));
+            self.wrong("identity", message, "switch off one check at a time");
+        }
     }
 
     fn field(
