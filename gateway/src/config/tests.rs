@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sekisho_issuance::answer::AnswerView;
+use sekisho_issuance::request::Operation;
 
 use super::*;
 use crate::edge::tests::CONFIG;
@@ -33,6 +35,20 @@ fn the_worked_configuration_is_accepted_and_leaves_no_root_cause_open() {
     assert!(config.notes.iter().all(|note| note.open.is_empty()), "{:#?}", config.notes);
     for route in config.routes.iter().filter(|route| route.operation.speaks_of_resident()) {
         assert!(route.checks.names().len() >= 3, "{route:?}");
+    }
+}
+
+/// A wish that the backend lawfully turns down must not suspend a municipality once three people had it.
+#[test]
+fn the_worked_configuration_passes_a_wish_for_two_copies_on_as_a_no() {
+    let config = parse(WORKED).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let body = br#"{"error":{"code":"ONE_COPY_ONLY","residentId":"9910070001"},"message":"x"}"#;
+    let answer = AnswerView { status: 422, headers: &[], body, framing_surprise: false };
+    let issues: Vec<_> = config.routes.iter().filter(|route| route.operation == Operation::Issue).collect();
+    assert_eq!(issues.len(), 6);
+    for route in issues {
+        let no = route.refusals.as_ref().unwrap().recognise(&answer);
+        assert_eq!(no.map(|no| no.code.to_string()).as_deref(), Some("ONE_COPY_ONLY"), "{}", route.name);
     }
 }
 
