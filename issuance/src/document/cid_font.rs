@@ -212,6 +212,7 @@ fn widths(objects: &Objects<'_>, descendant: &Dict<'_>, budget: &Budget) -> Resu
         match objects.resolve(items.next().ok_or(MALFORMED)?)? {
             Value::Array(each) => {
                 budget.inflate(32 * each.len())?;
+                widths.each.reserve(each.len());
                 for (cid, width) in (first..).zip(each) {
                     widths.each.insert(cid, objects.resolve(width)?.number().ok_or(MALFORMED)?);
                 }

@@ -137,7 +137,12 @@ async fn contestant(
             .take(at_once)
             .map(|person| Visitor { card: town.card(person).to_owned(), city: town.city_code(person).to_owned() })
             .collect();
-        standing.insert(style, stand(address, &format!("{name}-{style}"), &visitors).await?);
+        // A terminal has one session at the backend: no two contestants may have the same terminals.
+        let terminals = match gate {
+            Some(Gate::ChecksOnly) => format!("{name}-checks-{style}"),
+            _ => format!("{name}-{style}"),
+        };
+        standing.insert(style, stand(address, &terminals, &visitors).await?);
     }
     Ok(Contestant { name: name.to_owned(), gate, process, standing })
 }
@@ -169,9 +174,9 @@ impl fmt::Display for Comparison {
         }
         write!(
             f,
-            "\nThe peers forward bytes, on one thread each. Every row of Sekisho includes all checks of its route, a lane, two \
-             durable records (the intent before the backend hears anything, the release before the kiosk does) and a log line. \
-             Except in the row `checks only`, it asks the resident-record system before and after each answer, which makes \
+            "\nThe peers forward bytes, on one thread each. Every row of Sekisho includes all checks of its route, a lane, two\n\
+             durable records (the intent before the backend hears anything, the release before the kiosk does) and a log line.\n\
+             Except in the row `checks only`, it asks the resident-record system before and after each answer, which makes\n\
              three exchanges of one. A certificate's backend connection is opened for it alone, and every page is read."
         )
     }
