@@ -1,14 +1,20 @@
 //! Sessions: one card presence of one resident at one kiosk, pinned on first use. Hands out clones, never a view into the store.
+//!
+//! Open ones are bounded, and a new one beyond is shed. Of one that ended only digests stay, so that its id cannot come back for
+//! somebody else.
+
+mod ended;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use dashmap::mapref::entry::{Entry, OccupiedEntry};
 use sekisho_issuance::id::{CardDigest, KioskId, MunicipalityCode, ResidentId, SessionId};
 
 use crate::config::SessionLimits;
+use ended::Ended;
 
 /// Who a session belongs to. Built once, when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +42,17 @@ pub struct Claims<'a> {
     pub municipality: Option<MunicipalityCode>,
     /// The applicant.
     pub resident: Option<&'a ResidentId>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(pin: &'a Pin) -> Self {
+        Self {
+            kiosk: Some(&pin.kiosk),
+            card: Some(&pin.card),
+            municipality: Some(pin.municipality),
+            resident: pin.resident.as_ref(),
+        }
+    }
 }
 
 /// Why a session was refused; the word is the label of `sekisho_pins_refused_total`.
@@ -87,20 +104,15 @@ struct Held {
     pin: Pin,
     opened: Instant,
     used: Instant,
-    /// Ended, but remembered so that its id cannot come back for somebody else.
-    ended: bool,
 }
 
 /// All sessions of this process; bounded, in memory only.
+#[derive(Default)]
 pub struct Sessions {
     held: DashMap<Key, Held>,
     count: AtomicUsize,
-}
-
-impl Default for Sessions {
-    fn default() -> Self {
-        Self { held: DashMap::new(), count: AtomicUsize::new(0) }
-    }
+    /// Asked and written only under the lock of the id's own entry in `held`.
+    ended: Ended,
 }
 
 impl Sessions {
@@ -123,38 +135,42 @@ impl Sessions {
     ) -> Result<(), Refused> {
         match self.held.entry(Self::key(scope, Some(&pin.kiosk), session)) {
             Entry::Occupied(mut held) => {
-                let held = held.get_mut();
-                let conflict = differs(
-                    &held.pin,
-                    &Claims {
-                        kiosk: Some(&pin.kiosk),
-                        card: Some(&pin.card),
-                        municipality: Some(pin.municipality),
-                        resident: pin.resident.as_ref(),
-                    },
-                );
-                // A kiosk that numbers its sessions may come round to a number whose session ended.
-                let reusable = scope == Scope::Kiosk && (held.ended || expired(held, limits, now));
+                let conflict = differs(&held.get().pin, &Claims::of(&pin));
+                // A kiosk that numbers its sessions may come round to a number whose session is over.
+                let reusable = scope == Scope::Kiosk && expired(held.get(), limits, now);
                 match conflict {
                     Some(refused) if !reusable => {
-                        held.ended = true;
+                        self.end_held(scope, held, now);
                         Err(refused)
                     }
                     _ => {
-                        *held = Held { pin, opened: now, used: now, ended: false };
+                        held.insert(Held { pin, opened: now, used: now });
                         Ok(())
                     }
                 }
             }
             Entry::Vacant(vacant) => {
+                if scope == Scope::Backend
+                    && let Some(refused) = self.ended.refuses(session, &pin)
+                {
+                    return Err(refused);
+                }
                 if self.count.fetch_add(1, Ordering::Relaxed) >= limits.max {
                     self.count.fetch_sub(1, Ordering::Relaxed);
                     return Err(Refused::Full);
                 }
-                vacant.insert(Held { pin, opened: now, used: now, ended: false });
+                vacant.insert(Held { pin, opened: now, used: now });
                 Ok(())
             }
         }
+    }
+
+    fn end_held(&self, scope: Scope, held: OccupiedEntry<'_, Key, Held>, now: Instant) {
+        if scope == Scope::Backend {
+            self.ended.remember(&held.key().session, &held.get().pin, now);
+        }
+        held.remove();
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The pin of an open session whose request contradicts nothing of it. A contradiction is refused, and the session lives on.
@@ -167,7 +183,7 @@ impl Sessions {
         now: Instant,
     ) -> Result<Pin, Refused> {
         let mut held = self.held.get_mut(&Self::key(scope, claims.kiosk, session)).ok_or(Refused::Unknown)?;
-        if held.ended || expired(&held, limits, now) {
+        if expired(&held, limits, now) {
             return Err(Refused::Unknown);
         }
         if let Some(refused) = differs(&held.pin, claims) {
@@ -194,28 +210,32 @@ impl Sessions {
 
     /// Ends a session: closed, or something about it was withheld.
     pub fn end(&self, scope: Scope, kiosk: Option<&KioskId>, session: &SessionId) {
-        if let Some(mut held) = self.held.get_mut(&Self::key(scope, kiosk, session)) {
-            held.ended = true;
+        if let Entry::Occupied(held) = self.held.entry(Self::key(scope, kiosk, session)) {
+            self.end_held(scope, held, Instant::now());
         }
     }
 
-    /// Forgets what is too old to come back. To be called every few seconds; holds one bucket at a time.
+    /// Ends what is expired and forgets what is too old to come back. To be called every few seconds; holds one bucket at a time.
     pub fn sweep(&self, limits: SessionLimits, now: Instant) {
         let mut gone = 0;
-        self.held.retain(|_, held| {
-            let keep = now.saturating_duration_since(held.used) < limits.absolute;
-            gone += usize::from(!keep);
-            keep
+        self.held.retain(|key, held| {
+            let over = expired(held, limits, now);
+            if over && key.kiosk.is_none() {
+                self.ended.remember(&key.session, &held.pin, now);
+            }
+            gone += usize::from(over);
+            !over
         });
         self.count.fetch_sub(gone, Ordering::Relaxed);
+        self.ended.sweep(limits.absolute, now);
     }
 
-    /// Sessions remembered, ended ones included.
+    /// Sessions that are open, expired ones until the next sweep included.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether none is remembered.
+    /// Whether none is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -332,10 +352,33 @@ mod tests {
         }
         let full = sessions.open(Scope::Backend, &id("d"), pin("k", "c", "r"), LIMITS, start);
         assert_eq!(full, Err(Refused::Full));
-        sessions.sweep(LIMITS, start + Duration::from_secs(599));
+        sessions.sweep(LIMITS, start + Duration::from_secs(59));
         assert_eq!(sessions.len(), 3);
-        sessions.sweep(LIMITS, start + Duration::from_secs(600));
+        sessions.sweep(LIMITS, start + Duration::from_secs(60));
         assert!(sessions.is_empty());
         assert!(sessions.open(Scope::Backend, &id("d"), pin("k", "c", "r"), LIMITS, start).is_ok());
+    }
+
+    #[test]
+    fn sessions_that_ended_leave_room_for_new_ones_and_their_ids_stay_taken() {
+        let (sessions, start) = (Sessions::default(), Instant::now());
+        let open = |name: &str, card, now| sessions.open(Scope::Backend, &id(name), pin("k", card, "r"), LIMITS, now);
+        for n in 0..50 {
+            open(&n.to_string(), "c", start).unwrap();
+            sessions.end(Scope::Backend, None, &id(&n.to_string()));
+        }
+        assert!(sessions.is_empty());
+        open("t", "c", start).unwrap();
+        let later = start + LIMITS.idle;
+        sessions.sweep(LIMITS, later);
+        for name in ["0", "49", "t"] {
+            assert_eq!(open(name, "c2", later), Err(Refused::Card), "{name}");
+            assert!(open(name, "c", later).is_ok(), "{name}: the same card again");
+            sessions.end(Scope::Backend, None, &id(name));
+        }
+        sessions.sweep(LIMITS, later + LIMITS.absolute);
+        assert_eq!(open("0", "c2", later), Err(Refused::Card), "remembered for the absolute limit at least");
+        sessions.sweep(LIMITS, later + 2 * LIMITS.absolute);
+        assert!(open("0", "c2", later).is_ok());
     }
 }

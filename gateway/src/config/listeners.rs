@@ -37,7 +37,7 @@ pub struct SessionLimits {
     pub idle: Duration,
     /// A session ends after this long whatever happens.
     pub absolute: Duration,
-    /// Sessions remembered; a new one beyond is shed, never an old one forgotten.
+    /// Sessions open at once; a new one beyond is shed, never an open one forgotten.
     pub max: usize,
 }
 

@@ -75,10 +75,13 @@ impl Figures {
         let counted = zero.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{n} documents: {what}"));
         let share = self.released_share();
         let low = (share < 0.8).then(|| format!("only {:.1} % of the correct documents were released", share * 100.0));
+        let full: u64 = self.ended.iter().filter(|(how, _)| how.ends_with("/memory")).map(|(_, n)| n).sum();
+        let full =
+            (full > 0).then(|| format!("{full} requests met a full memory: a gateway must bear this many for hours"));
         let silent = self.faults.iter().filter(|(_, (windows, harms))| windows + harms == 0);
         let silent =
             silent.map(|(fault, _)| format!("the fault {fault} never fired, so the run says nothing about it"));
-        counted.chain(low).chain(silent).collect()
+        counted.chain(low).chain(full).chain(silent).collect()
     }
 }
 
@@ -135,6 +138,8 @@ mod tests {
         assert!(fine.complaints().is_empty());
         assert_eq!(Figures { correct_released: 79, ..fine.clone() }.complaints().len(), 1);
         assert_eq!(Figures { false_withholds: 1, ..fine.clone() }.complaints().len(), 1);
+        let full = BTreeMap::from([("Shed shed/memory".to_owned(), 1)]);
+        assert_eq!(Figures { ended: full, ..fine.clone() }.complaints().len(), 1);
         let silent = BTreeMap::from([("slow".to_owned(), (0, 0))]);
         assert_eq!(Figures { faults: silent, ..fine }.complaints().len(), 1);
     }
