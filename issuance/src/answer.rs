@@ -1,17 +1,25 @@
 //! A backend's answer as plain values: what the checks read. No HTTP types here.
 
+mod charset;
+mod dialect;
+mod form;
 mod json;
 mod pointer;
 mod tree;
+mod xml;
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::Value;
 
+pub use charset::Charset;
+pub use dialect::{Body, BodyPlace, Dialect, Format, Found};
+pub use form::{Form, MAX_FORM_BYTES, MAX_FORM_FIELDS, form};
 pub use json::{MAX_JSON_BYTES, MAX_JSON_DEPTH, json};
 pub use pointer::{Pointer, PointerError, pointer};
 pub(crate) use tree::{Tree, tree};
+pub(crate) use xml::{ElementId, Node};
+pub use xml::{MAX_XML_BYTES, MAX_XML_DEPTH, MAX_XML_NODES, PathError, Xml, XmlPath, xml};
 
 /// The head and body of one answer, borrowed.
 #[derive(Clone, Copy)]
@@ -43,21 +51,20 @@ impl<'a> AnswerView<'a> {
 }
 
 /// Where a value stands in an answer: `{ header = "X-Request-Id" }` or `{ json = "/sessionId" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extract {
     /// The one value of this header.
     Header(String),
-    /// The text, whole number or boolean at this RFC 6901 pointer.
-    Json(Pointer),
+    /// The one plain value at this place of the body.
+    Body(BodyPlace),
 }
 
 impl Extract {
     /// The value as text; `None` when absent, repeated or not a plain value. `body` is the strictly parsed body.
-    pub fn find<'a>(&self, answer: &AnswerView<'a>, body: Option<&'a Value>) -> Option<Cow<'a, str>> {
+    pub fn find<'a>(&self, answer: &AnswerView<'a>, body: Option<&'a Body>) -> Option<Cow<'a, str>> {
         match self {
             Self::Header(name) => answer.header(name).map(|value| Cow::Borrowed(value.trim_matches([' ', '\t']))),
-            Self::Json(pointer) => plain_text(pointer.find(body?)?),
+            Self::Body(place) => body?.find(place).plain(),
         }
     }
 }

@@ -47,10 +47,10 @@ fn tell(args: &ReadArgs) -> Result<Value, (u8, String)> {
         let known: Vec<&str> = config.routes.iter().map(|r| r.name.as_ref()).collect();
         return Err((MISTAKES, format!("there is no route `{name}`; one of: {}", known.join(", "))));
     };
-    let content = route.checks.read(&bytes);
+    let content = route.checks.read(&bytes, None);
     let unreadable = match &content {
-        Content::Unreadable(reason) => Some(*reason),
-        Content::Document(_) | Content::Json(_) | Content::Opaque => None,
+        Content::Unreadable(reason) | Content::Enclosed(_, Err(reason)) => Some(*reason),
+        Content::Document(_) | Content::Enclosed(_, Ok(_)) | Content::Data(_) | Content::Opaque => None,
     };
     let mut said = route.checks.explain(content, None);
     if let (Some(reason), Some(said)) = (unreadable, said.as_object_mut()) {

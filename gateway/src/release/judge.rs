@@ -1,7 +1,7 @@
 //! Collects the evidence of one answer and asks the route's checks and the gate's memory about it. Decides nothing.
 
 use http::HeaderMap;
-use sekisho_issuance::answer::AnswerView;
+use sekisho_issuance::answer::{AnswerView, Body};
 use sekisho_issuance::certificate::DocumentBytes;
 use sekisho_issuance::checks::{Content, Evidence, LookupReply, Reached};
 use sekisho_issuance::fence::Epoch;
@@ -211,8 +211,12 @@ fn refusal_findings(
     refusal: &Refusal,
     said: serde_json::Value,
 ) -> Vec<Finding> {
-    let echo =
-        route.checks.judge(evidence, Content::Json(said)).findings.into_iter().find(|f| f.check == CheckName::Echo);
+    let echo = route
+        .checks
+        .judge(evidence, Content::Data(Body::Json(said)))
+        .findings
+        .into_iter()
+        .find(|f| f.check == CheckName::Echo);
     let shape = Finding { check: CheckName::Shape, verdict: Verdict::Match, independent: true };
     let mut findings = vec![shape];
     findings.extend(echo);

@@ -1,5 +1,6 @@
 //! From the `checks` table to a plan: defaults, then every mistake and every contradiction with the rest of the route.
 
+mod envelope;
 mod identity;
 mod place;
 
@@ -10,10 +11,11 @@ use super::place::Place;
 use super::plan::{AsOf, Echo, SelectionItem};
 use super::printed::KindRule;
 use super::quantity;
-use super::shape::Shape;
+use super::shape::{Form, Shape};
 use super::spec::{ChecksSpec, Currency, Echoed, OneOrMany, PlaceSpec, Printed, Quantity, Switch, Watermark};
 use super::suggest;
 use super::{CheckPlan, SpecError, UniquePolicy};
+use crate::answer::Format;
 use crate::request::Operation;
 
 /// `unique` remembers at least two service days.
@@ -87,9 +89,11 @@ impl Compiler<'_> {
             self.wrong("version.probe", message, format!("write \"{lookup}\", and give it a `version` field"));
         }
         self.warn(lookup.as_deref(), echo.as_ref());
-        CheckPlan {
+        let mut plan = CheckPlan {
             operation: context.operation,
             answer: context.answer,
+            dialect: context.dialect.clone(),
+            envelope: None,
             limits: context.limits,
             labels: std::mem::take(&mut self.labels),
             shape,
@@ -117,7 +121,9 @@ impl Compiler<'_> {
             resident_is_proven: context.resident_is_proven,
             municipality_is_proven: context.municipality_is_proven,
             warnings: std::mem::take(&mut self.warnings),
-        }
+        };
+        plan.envelope = self.envelope(&plan);
+        plan
     }
 
     /// `open`, `close` and `pass` answers speak of no resident: only their form and echo can be checked.
@@ -164,12 +170,17 @@ impl Compiler<'_> {
                 );
             }
         }
+        let format = self.context.dialect.format;
+        let data = match format {
+            Format::Xml => ["text/xml", "application/xml", "application/soap+xml"].map(str::to_owned).to_vec(),
+            Format::Json | Format::Form => vec![format.media_type().to_owned()],
+        };
         let media_types: Vec<String> = match declared.media_type.as_ref().map(OneOrMany::as_slice) {
             Some(types) => types.iter().map(|t| t.to_ascii_lowercase()).collect(),
             None => match answer {
-                AnswerKind::Document => vec!["application/pdf".to_owned()],
-                AnswerKind::Json => vec!["application/json".to_owned()],
-                AnswerKind::Opaque => vec!["application/json".to_owned(), "text/plain".to_owned()],
+                AnswerKind::Document if self.context.document.is_none() => vec!["application/pdf".to_owned()],
+                AnswerKind::Document | AnswerKind::Data => data,
+                AnswerKind::Opaque => [data, vec!["text/plain".to_owned()]].concat(),
             },
         };
         for media_type in &media_types {
@@ -185,7 +196,7 @@ impl Compiler<'_> {
         let (least, most) = match (&declared.size, answer) {
             (Some([least, most]), _) => (self.size("shape.size", least), self.size("shape.size", most)),
             (None, AnswerKind::Document) => (Some(512), Some(self.context.limits.max_file_bytes as u64)),
-            (None, AnswerKind::Json) => (Some(2), Some(1 << 20)),
+            (None, AnswerKind::Data) => (Some(2), Some(1 << 20)),
             // A session's end has nothing to say, and nothing that it says is compared with anybody.
             (None, AnswerKind::Opaque) if self.context.operation == Operation::Close => (Some(0), Some(0)),
             (None, AnswerKind::Opaque) => (Some(0), Some(64 << 10)),
@@ -194,7 +205,12 @@ impl Compiler<'_> {
         if least > most {
             self.wrong("shape.size", "the least size is greater than the greatest", "swap the two");
         }
-        Shape { status, media_types, least, most, answer }
+        let form = match answer {
+            AnswerKind::Document if self.context.document.is_none() => Form::Document,
+            AnswerKind::Document | AnswerKind::Data => Form::Data(format, self.context.dialect.charset),
+            AnswerKind::Opaque => Form::Opaque,
+        };
+        Shape { status, media_types, least, most, form }
     }
 
     fn size(&mut self, key: &str, quantity: &Quantity) -> Option<u64> {
@@ -207,7 +223,8 @@ impl Compiler<'_> {
 
     fn echo(&mut self) -> Option<Echo> {
         let spec = self.spec.echo.declared()?;
-        let places = PlaceSpec { header: spec.header.clone(), json: spec.json.clone(), ..PlaceSpec::default() };
+        let (header, json, xml, form) = (spec.header.clone(), spec.json.clone(), spec.xml.clone(), spec.form.clone());
+        let places = PlaceSpec { header, json, xml, form, ..PlaceSpec::default() };
         match self.place("echo", &places)? {
             Place::Answer(place) => Some(Echo { place, equals: spec.equals }),
             _ => None,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::spec::LookupFields;
+use super::spec::{DocumentSpec, LookupFields};
+use crate::answer::Dialect;
 use crate::certificate::Kind;
 use crate::document::Limits;
 use crate::request::Operation;
@@ -12,8 +13,8 @@ use crate::request::Operation;
 pub enum AnswerKind {
     /// A PDF document.
     Document,
-    /// One JSON value.
-    Json,
+    /// Data in the route's dialect.
+    Data,
     /// Something that is not looked into (`open`, `close`, `pass`), possibly nothing.
     Opaque,
 }
@@ -36,6 +37,10 @@ pub struct PlanContext<'a> {
     pub kind: Option<Kind>,
     /// What its answer is.
     pub answer: AnswerKind,
+    /// What it is written in, where it is no document by itself.
+    pub dialect: Dialect,
+    /// Where the document is inside the answer; `None` where the answer is the document.
+    pub document: Option<&'a DocumentSpec>,
     /// Every configured lookup, by name.
     pub lookups: BTreeMap<&'a str, LookupContext<'a>>,
     /// Names of the route's selection facts (`copies`, `scope`).
@@ -62,9 +67,11 @@ impl PlanContext<'_> {
             kind: None,
             answer: match operation {
                 Operation::Issue => AnswerKind::Document,
-                Operation::Inquire | Operation::Amend => AnswerKind::Json,
+                Operation::Inquire | Operation::Amend => AnswerKind::Data,
                 Operation::Open | Operation::Close | Operation::Pass => AnswerKind::Opaque,
             },
+            dialect: Dialect::default(),
+            document: None,
             lookups: BTreeMap::new(),
             selection: BTreeSet::new(),
             resident_is_proven: false,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::place::Place;
 use super::plan::{CheckPlan, Read};
 use super::{Content, Evidence};
+use crate::answer::Body;
 use crate::document::{Document, Line, Page};
 
 /// Every page's lines and runs with their boxes in millimetres, without any plan.
@@ -49,12 +50,23 @@ impl CheckPlan {
             Content::Document(document) => {
                 out.insert("pages".to_owned(), lines(document));
             }
-            Content::Json(_) | Content::Opaque => {}
+            Content::Enclosed(around, document) => {
+                if let Ok(document) = document {
+                    out.insert("pages".to_owned(), lines(document));
+                }
+                if let Err(reason) = document {
+                    out.insert("unreadable".to_owned(), json!(reason));
+                }
+                let undeclared = self.envelope.as_ref().map(|envelope| envelope.undeclared(around)).unwrap_or_default();
+                out.insert("undeclared_beside_the_document".to_owned(), json!(undeclared));
+            }
+            Content::Data(_) | Content::Opaque => {}
             Content::Unreadable(reason) => {
                 out.insert("unreadable".to_owned(), json!(reason));
             }
         }
-        let found = self.finds(&self.prepare(&content), evidence);
+        let (read, body) = self.prepare(&content);
+        let found = self.finds(&read, body, evidence);
         out.insert("finds".to_owned(), Value::Array(found));
         if let Some(evidence) = evidence {
             let findings = self.judge(evidence, content);
@@ -63,7 +75,7 @@ impl CheckPlan {
         Value::Object(out)
     }
 
-    fn places(&self) -> Vec<(String, &Place)> {
+    pub(super) fn places(&self) -> Vec<(String, &Place)> {
         let mut places: Vec<(String, &Place)> = Vec::new();
         for field in self.identity.iter().flat_map(|identity| &identity.fields) {
             places.push((format!("identity.fields.{}", field.name), &field.place));
@@ -80,15 +92,11 @@ impl CheckPlan {
         places
     }
 
-    fn finds(&self, read: &Read<'_>, evidence: Option<&Evidence<'_>>) -> Vec<Value> {
+    fn finds(&self, read: &Read<'_>, body: Option<&Body>, evidence: Option<&Evidence<'_>>) -> Vec<Value> {
         let mut out = Vec::new();
         for (name, place) in self.places() {
             match (place, read) {
-                (Place::Answer(extract), read) => {
-                    let body = match read {
-                        Read::Json(value) => Some(*value),
-                        _ => None,
-                    };
+                (Place::Answer(extract), _) => {
                     let nothing =
                         crate::answer::AnswerView { status: 0, headers: &[], body: &[], framing_surprise: false };
                     let answer = evidence.map_or(nothing, |evidence| evidence.answer);

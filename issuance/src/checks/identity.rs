@@ -9,7 +9,7 @@ use super::place::{Place, Spot};
 use super::shape::blank;
 use super::spec::FieldKind;
 use super::{Evidence, LookupReply, Person};
-use crate::answer::{AnswerView, Extract, plain_text};
+use crate::answer::{AnswerView, Body, Extract, plain_text};
 use crate::id::ResidentId;
 use crate::normalize::{Compared, Expected, Found, GaijiTable};
 use crate::verdict::{FieldEvidence, Verdict};
@@ -66,8 +66,8 @@ impl Field {
 }
 
 impl Identity {
-    /// Judges a paper.
-    pub(super) fn judge_paper(&self, evidence: &Evidence<'_>, sheets: &[Sheet<'_>]) -> Verdict {
+    /// Judges a paper, and what the answer around it says.
+    pub(super) fn judge_paper(&self, evidence: &Evidence<'_>, sheets: &[Sheet<'_>], around: Option<&Body>) -> Verdict {
         let expected = match self.expected(evidence) {
             Ok(expected) => expected,
             Err(reason) => return Verdict::Unverifiable { reason },
@@ -82,29 +82,30 @@ impl Identity {
                 return Verdict::Unverifiable { reason: "page_names_nobody" };
             }
         }
-        if let Err(verdict) = self.judge_head(evidence, &expected) {
+        if let Err(verdict) = self.judge_head(evidence, around, &expected) {
             return verdict;
         }
         self.judge_groups(evidence, &expected, &groups)
     }
 
-    /// Judges a JSON answer, which names one person.
-    pub(super) fn judge_json(&self, evidence: &Evidence<'_>, body: &Value) -> Verdict {
+    /// Judges an answer in data, which names one person.
+    pub(super) fn judge_data(&self, evidence: &Evidence<'_>, body: Option<&Body>) -> Verdict {
         let expected = match self.expected(evidence) {
             Ok(expected) if expected.len() == 1 => expected,
             Ok(_) => return Verdict::Unverifiable { reason: "answer_names_one_person" },
             Err(reason) => return Verdict::Unverifiable { reason },
         };
-        let found = self.in_answer(&evidence.answer, Some(body));
+        let found = self.in_answer(&evidence.answer, body);
+        let whole = body.map_or(std::borrow::Cow::Owned(Value::Null), Body::as_value);
         match self.judge_groups(evidence, &expected, &[Group { page: None, found }]) {
-            Verdict::Match if expected.first().is_some_and(|person| self.describes_another(person, body)) => {
+            Verdict::Match if expected.first().is_some_and(|person| self.describes_another(person, &whole)) => {
                 Verdict::Unverifiable { reason: "answer_names_another" }
             }
             verdict => verdict,
         }
     }
 
-    /// Whether some part of a JSON answer, however deep, describes somebody else by the names of the compared members: an id,
+    /// Whether some part of an answer, however deep, describes somebody else by the names of the compared members: an id,
     /// or two attributes together. The whole answer leaves, not only the members that were compared.
     fn describes_another(&self, person: &Expectation, body: &Value) -> bool {
         let mut rest = vec![body];
@@ -117,7 +118,7 @@ impl Identity {
                     for ((field, expected), name) in
                         self.fields.iter().zip(person).filter_map(|pair| Some((pair, pair.0.member()?)))
                     {
-                        let said = match members.get(name) {
+                        let said = match members.get(&*name) {
                             None => continue,
                             Some(Value::Array(several)) => several.as_slice(),
                             Some(one) => std::slice::from_ref(one),
@@ -244,9 +245,14 @@ impl Identity {
         Ok(())
     }
 
-    /// Fields in the answer's head, beside a document: they must name somebody who was asked for.
-    fn judge_head(&self, evidence: &Evidence<'_>, expected: &[Expectation]) -> Result<(), Verdict> {
-        let found = self.in_answer(&evidence.answer, None);
+    /// Fields in the answer's head or around a document: they must name somebody who was asked for.
+    fn judge_head(
+        &self,
+        evidence: &Evidence<'_>,
+        around: Option<&Body>,
+        expected: &[Expectation],
+    ) -> Result<(), Verdict> {
+        let found = self.in_answer(&evidence.answer, around);
         for ((index, field), found) in self.fields.iter().enumerate().zip(&found) {
             if !matches!(field.place, Place::Answer(_)) {
                 continue;
@@ -269,7 +275,7 @@ impl Identity {
         Ok(())
     }
 
-    fn in_answer(&self, answer: &AnswerView<'_>, body: Option<&Value>) -> Vec<Vec<Found>> {
+    fn in_answer(&self, answer: &AnswerView<'_>, body: Option<&Body>) -> Vec<Vec<Found>> {
         let read = |field: &Field| match &field.place {
             Place::Answer(extract) => extract.find(answer, body).map(|raw| field.read(&raw)).into_iter().collect(),
             _ => Vec::new(),
@@ -381,10 +387,10 @@ impl Identity {
 }
 
 impl Field {
-    /// The name of the JSON member that holds it.
-    fn member(&self) -> Option<&str> {
+    /// The name of the member that holds it.
+    fn member(&self) -> Option<std::borrow::Cow<'_, str>> {
         match &self.place {
-            Place::Answer(Extract::Json(pointer)) => pointer.member(),
+            Place::Answer(Extract::Body(place)) => place.member(),
             _ => None,
         }
     }

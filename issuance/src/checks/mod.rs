@@ -3,6 +3,7 @@
 mod compile;
 mod context;
 mod currency;
+mod envelope;
 mod explain;
 mod identity;
 mod lookup;
@@ -19,9 +20,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
-use crate::answer::AnswerView;
+use crate::answer::{AnswerView, Body};
 use crate::document::{Document, Unreadable};
 use crate::id::{RequestId, ResidentId};
 use crate::request::Facts;
@@ -122,8 +122,17 @@ impl Findings {
     /// The finding that suspends at once: the shape is good and the answer names something else, against an expectation
     /// that does not come from the kiosk alone. `unique` and `issue_number` findings are judged by [`Finding::is_confirmed`].
     pub fn confirmed_mismatch(&self) -> Option<&Finding> {
-        let shape_is_good = !self.findings.iter().any(|f| f.check == CheckName::Shape && f.verdict != Verdict::Match);
+        let shape_is_good = !self.findings.iter().any(|f| f.check == CheckName::Shape && !is_good(&f.verdict));
         self.findings.iter().find(|f| shape_is_good && f.is_confirmed())
+    }
+}
+
+/// A good shape; what an answer says beside its document may be undeclared, and yet the document names somebody else.
+fn is_good(shape: &Verdict) -> bool {
+    match shape {
+        Verdict::Match => true,
+        Verdict::Unverifiable { reason } => envelope::UNDECLARED.contains(reason),
+        Verdict::Mismatch { .. } => false,
     }
 }
 
@@ -131,8 +140,10 @@ impl Findings {
 pub enum Content {
     /// A document that could be read.
     Document(Document),
-    /// One JSON value.
-    Json(Value),
+    /// Data in the route's dialect.
+    Data(Body),
+    /// A document inside such data, or why there is none that can be read.
+    Enclosed(Body, Result<Document, &'static str>),
     /// Not looked into.
     Opaque,
     /// Nothing that can be vouched for; the reason is a stable word.

@@ -3,7 +3,7 @@
 use regex::Regex;
 
 use super::paper::{Cell, Hit, Row, Sheet};
-use crate::answer::{Extract, Pointer};
+use crate::answer::Extract;
 
 /// How far left of a column its text may begin.
 const COLUMN_SLACK_MM: f32 = 1.5;
@@ -24,7 +24,7 @@ pub(super) enum Place {
     Line(Regex),
     /// In a box: left, top, right, bottom.
     Box([f32; 4]),
-    /// In the answer around the document, or in the JSON value that the answer is.
+    /// In the answer around the document, or in the data that the answer is.
     Answer(Extract),
 }
 
@@ -53,11 +53,6 @@ impl Place {
             Self::Box(area) => boxed(sheet, *area).into_iter().collect(),
             Self::Answer(_) => Vec::new(),
         }
-    }
-
-    /// A JSON or header place, from its configuration.
-    pub(super) fn in_answer(json: Option<Pointer>, header: Option<String>) -> Option<Self> {
-        json.map(Extract::Json).or(header.map(Extract::Header)).map(Self::Answer)
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use regex::Regex;
-use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::context::AnswerKind;
 use super::currency;
+use super::envelope::Envelope;
 use super::identity::Identity;
 use super::paper::{Sheet, prepare};
 use super::place::Place;
@@ -16,8 +16,8 @@ use super::printed::{self, KindRule, Wanted, values};
 use super::shape::{Shape, blank};
 use super::spec::{Echoed, Printed, Watermark};
 use super::{Content, Evidence, Findings, UniquePolicy};
-use crate::answer::{Extract, json};
-use crate::document::Limits;
+use crate::answer::{Body, Dialect, Extract};
+use crate::document::{Document, Limits};
 use crate::request::Operation;
 use crate::verdict::{CheckName, Finding, Verdict};
 
@@ -25,6 +25,9 @@ use crate::verdict::{CheckName, Finding, Verdict};
 pub struct CheckPlan {
     pub(super) operation: Operation,
     pub(super) answer: AnswerKind,
+    pub(super) dialect: Dialect,
+    /// Where the document is inside the answer.
+    pub(super) envelope: Option<Envelope>,
     pub(super) limits: Limits,
     /// Every label of every `after`, squeezed.
     pub(super) labels: Vec<String>,
@@ -80,7 +83,7 @@ struct Noted {
 /// The answer in the forms that the checks read.
 pub(super) enum Read<'c> {
     Paper(Vec<Sheet<'c>>),
-    Json(&'c Value),
+    Data(&'c Body),
     Opaque,
     Unreadable(&'static str),
 }
@@ -177,14 +180,26 @@ impl CheckPlan {
         self.currency_unproven
     }
 
-    /// Reads the body as the plan expects it. Never panics on any bytes; bounded by the document limits.
-    pub fn read(&self, body: &[u8]) -> Content {
-        match self.answer {
-            AnswerKind::Document => crate::document::read(body, &self.limits).into(),
-            AnswerKind::Json if body.is_empty() => Content::Opaque,
-            AnswerKind::Json => json(body).map_or_else(Content::Unreadable, Content::Json),
-            AnswerKind::Opaque if self.echo.is_some() => json(body).map_or(Content::Opaque, Content::Json),
-            AnswerKind::Opaque => Content::Opaque,
+    /// Reads the body as the plan expects it; `content_type` is what its sender says of it. Never panics on any bytes; bounded by the
+    /// document limits.
+    pub fn read(&self, body: &[u8], content_type: Option<&str>) -> Content {
+        match (self.answer, &self.envelope) {
+            (AnswerKind::Document, None) => crate::document::read(body, &self.limits).into(),
+            (AnswerKind::Document, Some(envelope)) => match self.dialect.read(body, content_type) {
+                Ok(around) => {
+                    let document = envelope.open(&around, &self.limits);
+                    Content::Enclosed(around, document)
+                }
+                Err(reason) => Content::Unreadable(reason),
+            },
+            (AnswerKind::Data, _) if body.is_empty() => Content::Opaque,
+            (AnswerKind::Data, _) => {
+                self.dialect.read(body, content_type).map_or_else(Content::Unreadable, Content::Data)
+            }
+            (AnswerKind::Opaque, _) if self.echo.is_some() => {
+                self.dialect.read(body, content_type).map_or(Content::Opaque, Content::Data)
+            }
+            (AnswerKind::Opaque, _) => Content::Opaque,
         }
     }
 
@@ -192,7 +207,10 @@ impl CheckPlan {
     /// wrong form is not read at all.
     pub fn run(&self, evidence: &Evidence<'_>) -> Findings {
         let formed = self.shape.as_ref().is_none_or(|shape| shape.judge(&evidence.answer) == Verdict::Match);
-        let content = if formed { self.read(evidence.answer.body) } else { Content::Unreadable("shape") };
+        let content = match formed {
+            true => self.read(evidence.answer.body, evidence.answer.header("content-type")),
+            false => Content::Unreadable("shape"),
+        };
         self.judge(evidence, content)
     }
 
@@ -201,40 +219,49 @@ impl CheckPlan {
         let mut findings = Vec::with_capacity(12);
         let mut noted = Noted::default();
         {
-            let read = self.prepare(&content);
-            self.check_all(evidence, &read, &mut findings, &mut noted);
+            let (read, around) = self.prepare(&content);
+            self.check_all(evidence, &read, around, &mut findings, &mut noted);
         }
         let content_digest = match &content {
-            Content::Document(document) => document.content_digest,
+            Content::Document(document) | Content::Enclosed(_, Ok(document)) => document.content_digest,
             _ => *blake3::hash(evidence.answer.body).as_bytes(),
         };
         let document = match content {
-            Content::Document(document) => Some(document),
+            Content::Document(document) | Content::Enclosed(_, Ok(document)) => Some(document),
             _ => None,
         };
         let Noted { issue_number, as_of } = noted;
         Findings { findings, document, content_digest, issue_number, as_of }
     }
 
-    pub(super) fn prepare<'c>(&self, content: &'c Content) -> Read<'c> {
+    /// What was read, and the data that it is or that stands around it.
+    pub(super) fn prepare<'c>(&self, content: &'c Content) -> (Read<'c>, Option<&'c Body>) {
+        let paper = |document: &'c Document| match document.pages.is_empty() {
+            true => Read::Unreadable("no_page"),
+            false => Read::Paper(prepare(document, &self.labels)),
+        };
         match content {
-            Content::Document(document) if document.pages.is_empty() => Read::Unreadable("no_page"),
-            Content::Document(document) => Read::Paper(prepare(document, &self.labels)),
-            Content::Json(value) => Read::Json(value),
-            Content::Opaque => Read::Opaque,
-            Content::Unreadable(reason) => Read::Unreadable(reason),
+            Content::Document(document) => (paper(document), None),
+            Content::Enclosed(around, Ok(document)) => (paper(document), Some(around)),
+            Content::Enclosed(around, Err(reason)) => (Read::Unreadable(reason), Some(around)),
+            Content::Data(body) => (Read::Data(body), Some(body)),
+            Content::Opaque => (Read::Opaque, None),
+            Content::Unreadable(reason) => (Read::Unreadable(reason), None),
         }
     }
 
-    fn check_all(&self, evidence: &Evidence<'_>, read: &Read<'_>, findings: &mut Vec<Finding>, noted: &mut Noted) {
+    fn check_all(
+        &self,
+        evidence: &Evidence<'_>,
+        read: &Read<'_>,
+        body: Option<&Body>,
+        findings: &mut Vec<Finding>,
+        noted: &mut Noted,
+    ) {
         let mut say = |check, verdict, independent| findings.push(Finding { check, verdict, independent });
         let sheets = match read {
             Read::Paper(sheets) => &sheets[..],
             _ => &[],
-        };
-        let body = match read {
-            Read::Json(value) => Some(*value),
-            _ => None,
         };
         // A paper that cannot be read says nothing, rather than saying that something is missing.
         let on_paper = |verdict: &dyn Fn() -> Verdict| match read {
@@ -244,10 +271,13 @@ impl CheckPlan {
         let found = |place: &Place| values(sheets, place, evidence, body);
 
         if let Some(shape) = &self.shape {
+            let data = self.answer == AnswerKind::Data || self.envelope.is_some();
             let verdict = match (shape.judge(&evidence.answer), read) {
-                (Verdict::Match, Read::Unreadable(reason)) if self.answer == AnswerKind::Json => {
-                    Verdict::Unverifiable { reason }
-                }
+                (Verdict::Match, Read::Unreadable(reason)) if data => Verdict::Unverifiable { reason },
+                (Verdict::Match, _) => match (&self.envelope, body) {
+                    (Some(envelope), Some(around)) => envelope.judge(around, evidence.facts),
+                    _ => Verdict::Match,
+                },
                 (verdict, _) => verdict,
             };
             say(CheckName::Shape, verdict, true);
@@ -257,9 +287,9 @@ impl CheckPlan {
         }
         if let Some(identity) = &self.identity {
             let verdict = on_paper(&|| match read {
-                Read::Paper(sheets) => identity.judge_paper(evidence, sheets),
-                Read::Json(value) => identity.judge_json(evidence, value),
-                Read::Opaque => identity.judge_json(evidence, &Value::Null),
+                Read::Paper(sheets) => identity.judge_paper(evidence, sheets, body),
+                Read::Data(body) => identity.judge_data(evidence, Some(body)),
+                Read::Opaque => identity.judge_data(evidence, None),
                 Read::Unreadable(reason) => Verdict::Unverifiable { reason },
             });
             say(CheckName::Identity, verdict, self.resident_is_proven);
@@ -341,7 +371,7 @@ impl<'p> From<&'p Printed> for Wanted<'p> {
 }
 
 impl Echo {
-    fn judge(&self, evidence: &Evidence<'_>, body: Option<&Value>) -> Verdict {
+    fn judge(&self, evidence: &Evidence<'_>, body: Option<&Body>) -> Verdict {
         let nonce;
         let request;
         let expected = match self.equals {

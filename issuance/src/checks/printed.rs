@@ -10,6 +10,7 @@ use super::paper::Sheet;
 use super::place::{Place, Spot, groups};
 use super::shape::blank;
 use super::spec::FieldKind;
+use crate::answer::Body;
 use crate::certificate::Kind;
 use crate::normalize::{self, Compared, Expected, Found};
 use crate::verdict::{FieldEvidence, Verdict};
@@ -77,13 +78,8 @@ fn everywhere<'s>(sheets: &'s [Sheet<'_>], place: &'s Place) -> impl Iterator<It
     sheets.iter().flat_map(on).filter(|(_, spot)| !spot.raw.is_empty())
 }
 
-/// Values of a place on paper, or the one in the answer's head or JSON body.
-pub(super) fn values(
-    sheets: &[Sheet<'_>],
-    place: &Place,
-    evidence: &Evidence<'_>,
-    body: Option<&serde_json::Value>,
-) -> Vec<Value> {
+/// Values of a place on paper, or the one in the answer's head or body.
+pub(super) fn values(sheets: &[Sheet<'_>], place: &Place, evidence: &Evidence<'_>, body: Option<&Body>) -> Vec<Value> {
     match place {
         Place::Answer(extract) => {
             extract.find(&evidence.answer, body).map(|value| (None, value.into_owned())).into_iter().collect()

@@ -2,8 +2,7 @@
 
 use memchr::memmem;
 
-use super::context::AnswerKind;
-use crate::answer::AnswerView;
+use crate::answer::{AnswerView, Charset, Format};
 use crate::verdict::{FieldEvidence, Verdict};
 
 /// The compiled check.
@@ -14,7 +13,18 @@ pub(super) struct Shape {
     pub(super) media_types: Vec<String>,
     pub(super) least: u64,
     pub(super) most: u64,
-    pub(super) answer: AnswerKind,
+    pub(super) form: Form,
+}
+
+/// What a body must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A PDF and nothing after it.
+    Document,
+    /// Data in this format and charset, with or without a document inside.
+    Data(Format, Charset),
+    /// Anything but a document.
+    Opaque,
 }
 
 impl Shape {
@@ -49,33 +59,36 @@ impl Shape {
 
     fn media_type_fits(&self, answer: &AnswerView<'_>) -> bool {
         let Some(value) = answer.header("content-type") else { return false };
-        let mut parts = value.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let utf8 = |parameter: &str| match parameter.split_once('=') {
-            Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
-                charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-            }
-            _ => true,
+        let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let readable = match self.form {
+            Form::Data(_, charset) => charset.fits_content_type(value),
+            Form::Document | Form::Opaque => true,
         };
-        self.media_types.contains(&essence) && (self.answer != AnswerKind::Json || parts.all(utf8))
+        self.media_types.contains(&essence) && readable
     }
 
     fn body_is_wrong(&self, body: &[u8]) -> Option<&'static str> {
-        match self.answer {
-            AnswerKind::Document if !body.starts_with(b"%PDF-") => Some("magic"),
-            AnswerKind::Document => {
-                let joined = memmem::find_iter(body, b"%PDF-")
-                    .skip(1)
-                    .any(|at| body.get(..at).is_some_and(|before| before.trim_ascii_end().ends_with(b"%%EOF")));
-                let ended = body.trim_ascii_end().ends_with(b"%%EOF");
-                if joined || !ended { Some("trailing_bytes") } else { None }
-            }
-            AnswerKind::Json if !body.trim_ascii_start().starts_with(b"{") => Some("magic"),
-            AnswerKind::Json => None,
-            AnswerKind::Opaque if body.starts_with(b"%PDF-") => Some("magic"),
-            AnswerKind::Opaque => None,
+        let begun = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+        match self.form {
+            Form::Document => document_is_wrong(body),
+            Form::Data(Format::Json, _) if !begun.starts_with(b"{") => Some("magic"),
+            Form::Data(Format::Xml, _) if !begun.starts_with(b"<") => Some("magic"),
+            Form::Opaque if body.starts_with(b"%PDF-") => Some("magic"),
+            Form::Data(..) | Form::Opaque => None,
         }
     }
+}
+
+/// One PDF, from its first byte to its end.
+pub(super) fn document_is_wrong(body: &[u8]) -> Option<&'static str> {
+    if !body.starts_with(b"%PDF-") {
+        return Some("magic");
+    }
+    let joined = memmem::find_iter(body, b"%PDF-")
+        .skip(1)
+        .any(|at| body.get(..at).is_some_and(|before| before.trim_ascii_end().ends_with(b"%%EOF")));
+    let ended = body.trim_ascii_end().ends_with(b"%%EOF");
+    if joined || !ended { Some("trailing_bytes") } else { None }
 }
 
 /// Evidence that has no characters to count.
@@ -102,13 +115,17 @@ mod tests {
 
     const PDF: &[u8] = b"%PDF-1.7\nbody of a certificate\n%%EOF\n";
 
-    fn wrong(status: u16, headers: &[(&str, &str)], body: &[u8], answer: AnswerKind) -> Option<String> {
-        let media_types = match answer {
-            AnswerKind::Document => vec!["application/pdf".to_owned()],
-            AnswerKind::Json => vec!["application/json".to_owned()],
-            AnswerKind::Opaque => vec!["text/plain".to_owned()],
+    const JSON: Form = Form::Data(Format::Json, Charset::Utf8);
+    const SOAP: Form = Form::Data(Format::Xml, Charset::ShiftJis);
+
+    fn wrong(status: u16, headers: &[(&str, &str)], body: &[u8], form: Form) -> Option<String> {
+        let media_types = match form {
+            Form::Document => vec!["application/pdf".to_owned()],
+            JSON => vec!["application/json".to_owned()],
+            Form::Data(..) => vec!["text/xml".to_owned()],
+            Form::Opaque => vec!["text/plain".to_owned()],
         };
-        let shape = Shape { status: vec![200, 204], media_types, least: 2, most: 100, answer };
+        let shape = Shape { status: vec![200, 204], media_types, least: 2, most: 100, form };
         let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect();
         match shape.judge(&AnswerView { status, headers: &headers, body, framing_surprise: false }) {
             Verdict::Mismatch { field } => Some(field.field),
@@ -120,15 +137,16 @@ mod tests {
     fn pdf(headers: &[(&str, &str)], body: &[u8], expected: Option<&str>) {
         let mut all = vec![("content-type", "application/pdf")];
         all.extend_from_slice(headers);
-        assert_eq!(wrong(200, &all, body, AnswerKind::Document).as_deref(), expected);
+        assert_eq!(wrong(200, &all, body, Form::Document).as_deref(), expected);
     }
 
     #[test]
     fn a_good_answer_passes() {
         pdf(&[("content-length", "37"), ("content-encoding", "identity")], PDF, None);
         let json = [("content-type", "Application/JSON; charset=\"UTF-8\"")];
-        assert_eq!(wrong(200, &json, b" {}\n", AnswerKind::Json), None);
-        assert_eq!(wrong(204, &[], b"", AnswerKind::Opaque), None);
+        assert_eq!(wrong(200, &json, b" {}\n", JSON), None);
+        assert_eq!(wrong(204, &[], b"", Form::Opaque), None);
+        assert_eq!(wrong(200, &[("content-type", "text/xml; charset=Windows-31J")], b"<a/>", SOAP), None);
     }
 
     #[test]
@@ -146,17 +164,20 @@ mod tests {
     #[test]
     fn error_pages_and_partial_answers_are_refused() {
         let html = [("content-type", "text/html")];
-        assert_eq!(wrong(200, &html, b"<html>", AnswerKind::Document).as_deref(), Some("media_type"));
+        assert_eq!(wrong(200, &html, b"<html>", Form::Document).as_deref(), Some("media_type"));
         pdf(&[], b"<html></html>", Some("magic"));
         pdf(&[("content-encoding", "gzip")], PDF, Some("content_encoding"));
         pdf(&[("content-range", "bytes 0-36/99")], PDF, Some("content_range"));
         for status in [100, 103, 206, 302, 304, 404, 500] {
-            assert_eq!(wrong(status, &[], PDF, AnswerKind::Document).as_deref(), Some("status"));
+            assert_eq!(wrong(status, &[], PDF, Form::Document).as_deref(), Some("status"));
         }
-        assert_eq!(wrong(200, &[("content-type", "text/plain")], PDF, AnswerKind::Opaque).as_deref(), Some("magic"));
+        assert_eq!(wrong(200, &[("content-type", "text/plain")], PDF, Form::Opaque).as_deref(), Some("magic"));
         let latin = [("content-type", "application/json; charset=shift_jis")];
-        assert_eq!(wrong(200, &latin, b"{}", AnswerKind::Json).as_deref(), Some("media_type"));
-        assert_eq!(wrong(200, &[], PDF, AnswerKind::Document).as_deref(), Some("media_type"));
+        assert_eq!(wrong(200, &latin, b"{}", JSON).as_deref(), Some("media_type"));
+        assert_eq!(wrong(200, &[], PDF, Form::Document).as_deref(), Some("media_type"));
+        let utf8 = [("content-type", "text/xml; charset=UTF-8")];
+        assert_eq!(wrong(200, &utf8, b"<a/>", SOAP).as_deref(), Some("media_type"), "not the declared charset");
+        assert_eq!(wrong(200, &[("content-type", "text/xml")], b"500 <a/>", SOAP).as_deref(), Some("magic"));
     }
 
     #[test]
@@ -166,7 +187,7 @@ mod tests {
             media_types: vec!["application/pdf".to_owned()],
             least: 2,
             most: 100,
-            answer: AnswerKind::Document,
+            form: Form::Document,
         };
         let headers = [("content-type".to_owned(), b"application/pdf".to_vec())];
         let answer = AnswerView { status: 200, headers: &headers, body: PDF, framing_surprise: true };

@@ -170,11 +170,53 @@ pub struct ShapeSpec {
 pub struct EchoSpec {
     /// In this header,
     pub header: Option<String>,
-    /// or at this pointer,
+    /// at this pointer,
     pub json: Option<String>,
+    /// at this path,
+    pub xml: Option<String>,
+    /// or in this field of a form
+    pub form: Option<String>,
     /// stands this; the request id unless said otherwise.
     #[serde(default)]
     pub equals: Echoed,
+}
+
+/// `[routes.NAME.document]`: where the paper is inside the answer, and what else the answer may say.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DocumentSpec {
+    /// At this JSON pointer,
+    pub json: Option<String>,
+    /// at this path,
+    pub xml: Option<String>,
+    /// or in this field of a form.
+    pub form: Option<String>,
+    /// How it is written there: `base64`.
+    pub decode: String,
+    /// What it is then: `application/pdf`.
+    pub media_type: Option<String>,
+    /// Least and greatest size of the document itself.
+    pub size: Option<[Quantity; 2]>,
+    /// What else may stand in the answer that no check reads.
+    pub beside: Vec<BesideSpec>,
+}
+
+/// `{ xml = "//j:Result/j:Code", in = ["00"] }`: something that may stand beside the document, and what it may say.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BesideSpec {
+    /// At this JSON pointer,
+    pub json: Option<String>,
+    /// at this path (every node that it matches),
+    pub xml: Option<String>,
+    /// or in this field of a form
+    pub form: Option<String>,
+    /// stands one of these,
+    pub r#in: Vec<String>,
+    /// or this fact of the request: `kiosk`, `session`, `municipality`, `resident`, `card` or an item of the selection,
+    pub equals: Option<String>,
+    /// or what this expression matches from end to end.
+    pub matches: Option<String>,
 }
 
 /// What must come back.
@@ -190,7 +232,7 @@ pub enum Echoed {
     Session,
 }
 
-/// Where a value stands: exactly one of the five.
+/// Where a value stands: exactly one of the seven.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlaceSpec {
     /// Right of this label, else below it.
@@ -201,6 +243,10 @@ pub struct PlaceSpec {
     pub box_mm: Option<[f32; 4]>,
     /// At this JSON pointer of the answer.
     pub json: Option<String>,
+    /// At this path of the answer.
+    pub xml: Option<String>,
+    /// In this field of the answer.
+    pub form: Option<String>,
     /// In this header of the answer.
     pub header: Option<String>,
 }
@@ -220,6 +266,10 @@ macro_rules! placed {
             pub box_mm: Option<[f32; 4]>,
             /// At this JSON pointer of the answer.
             pub json: Option<String>,
+            /// At this path of an answer in XML: `//j:Result/@asOf`.
+            pub xml: Option<String>,
+            /// In this field of an answer that is a form.
+            pub form: Option<String>,
             /// In this header of the answer.
             pub header: Option<String>,
             $($(#[$field_doc])* pub $field: $type,)*
@@ -233,6 +283,8 @@ macro_rules! placed {
                     line: self.line.clone(),
                     box_mm: self.box_mm,
                     json: self.json.clone(),
+                    xml: self.xml.clone(),
+                    form: self.form.clone(),
                     header: self.header.clone(),
                 }
             }

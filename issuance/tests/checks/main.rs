@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod configuration;
+mod envelope;
 mod form;
 mod identity;
 mod printed;

@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use super::Compiler;
-use crate::answer::{Extract, Pointer};
+use crate::answer::{BodyPlace, Extract, Format};
 use crate::checks::context::AnswerKind;
 use crate::checks::place::Place;
 use crate::checks::spec::PlaceSpec;
@@ -13,21 +13,28 @@ use crate::normalize;
 const EXPRESSION_BYTES: usize = 1 << 20;
 
 impl Compiler<'_> {
-    /// Compiles a place; exactly one of its five keys must be there, and fit what the answer is.
+    /// Compiles a place; exactly one of its keys must be there, and fit what the answer is.
     pub(super) fn place(&mut self, key: &str, spec: &PlaceSpec) -> Option<Place> {
         let given = [
             ("after", spec.after.is_some()),
             ("line", spec.line.is_some()),
             ("box_mm", spec.box_mm.is_some()),
             ("json", spec.json.is_some()),
+            ("xml", spec.xml.is_some()),
+            ("form", spec.form.is_some()),
             ("header", spec.header.is_some()),
         ];
         let given: Vec<&str> = given.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         let answer = self.context.answer;
+        let data = self.context.dialect.format.name();
+        let enclosed = self.context.document.is_some();
         let usual = match answer {
-            AnswerKind::Document if key != "echo" => "write one of `after`, `line`, `box_mm`, `header`",
-            AnswerKind::Document => "write `header`",
-            AnswerKind::Json | AnswerKind::Opaque => "write one of `json`, `header`",
+            AnswerKind::Document if key != "echo" && enclosed => {
+                format!("write one of `after`, `line`, `box_mm`, `{data}`, `header`")
+            }
+            AnswerKind::Document if key != "echo" => "write one of `after`, `line`, `box_mm`, `header`".to_owned(),
+            AnswerKind::Document if !enclosed => "write `header`".to_owned(),
+            _ => format!("write one of `{data}`, `header`"),
         };
         let [only] = given[..] else {
             let message = match given.len() {
@@ -38,15 +45,17 @@ impl Compiler<'_> {
             return None;
         };
         let on_paper = matches!(only, "after" | "line" | "box_mm");
+        let in_body = matches!(only, "json" | "xml" | "form");
         let fits = match answer {
-            AnswerKind::Document => only != "json",
-            AnswerKind::Json => !on_paper,
-            AnswerKind::Opaque => only == "header" || only == "json" && key == "echo",
+            AnswerKind::Document if in_body => enclosed,
+            AnswerKind::Document => !on_paper || key != "echo",
+            AnswerKind::Data => !on_paper,
+            AnswerKind::Opaque => only == "header" || in_body && key == "echo",
         };
         if !fits {
             let what = match answer {
                 AnswerKind::Document => "a document",
-                AnswerKind::Json => "JSON",
+                AnswerKind::Data => "data, not a paper",
                 AnswerKind::Opaque => "not looked into",
             };
             self.wrong(&format!("{key}.{only}"), format!("the answer of this route is {what}"), usual);
@@ -71,12 +80,8 @@ impl Compiler<'_> {
             }
             return Some(Place::Box([x, y, x + width, y + height]));
         }
-        if let Some(text) = &spec.json {
-            let pointer = Pointer::parse(text);
-            if let Err(error) = &pointer {
-                self.wrong(&format!("{key}.json"), error.to_string(), format!("write \"/{}\"", text.trim_matches('/')));
-            }
-            return Place::in_answer(pointer.ok(), None);
+        if in_body {
+            return self.body_place(key, &spec.json, &spec.xml, &spec.form).map(Extract::Body).map(Place::Answer);
         }
         let header = spec.header.clone()?;
         let named = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
@@ -85,6 +90,36 @@ impl Compiler<'_> {
             return None;
         }
         Some(Place::Answer(Extract::Header(header)))
+    }
+
+    /// A place in the answer's body, in the route's dialect.
+    pub(super) fn body_place(
+        &mut self,
+        key: &str,
+        json: &Option<String>,
+        xml: &Option<String>,
+        form: &Option<String>,
+    ) -> Option<BodyPlace> {
+        let given = [(Format::Json, json), (Format::Xml, xml), (Format::Form, form)];
+        let given: Vec<(Format, &String)> =
+            given.into_iter().filter_map(|(f, text)| Some((f, text.as_ref()?))).collect();
+        let dialect = &self.context.dialect;
+        let [(format, text)] = given[..] else {
+            self.wrong(key, "must name exactly one place", format!("write `{}`", dialect.format.name()));
+            return None;
+        };
+        let like = match dialect.format {
+            Format::Json => format!("write json = \"/{}\"", text.trim_matches('/')),
+            Format::Xml => {
+                "write a path like xml = \"//j:Result/j:Number\", and its prefixes in `namespaces`".to_owned()
+            }
+            Format::Form => "write the name of a field, like form = \"number\"".to_owned(),
+        };
+        let place = match dialect.place(format, text) {
+            Ok(BodyPlace::Xml(path)) if path.is_relative() => Err("the path does not say where to begin".to_owned()),
+            place => place,
+        };
+        place.map_err(|why| self.wrong(&format!("{key}.{}", format.name()), why, like)).ok()
     }
 
     /// The number of a label; equal labels share one.
