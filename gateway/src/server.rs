@@ -1,6 +1,8 @@
 //! The kiosk side's listener: accepts, bounds, and hands each request to the tower. Knows HTTP's framing and nothing of its meaning.
 
+mod descriptors;
 pub mod framing;
+mod sending;
 mod threads;
 mod wire;
 
@@ -19,10 +21,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use crate::body::Held;
 use crate::config::Server as Limits;
 use crate::edge::Edge;
 use crate::layer::Inbound;
-use crate::stack::{Outbound, stack};
+use crate::layer::admission::Permit;
+use crate::stack::stack;
+pub use descriptors::Descriptors;
+use sending::{Sending, Watched};
 pub use threads::Threads;
 use wire::{Protocol, Wire};
 
@@ -30,14 +36,17 @@ use wire::{Protocol, Wire};
 const MAX_STREAMS: u32 = 128;
 /// A pause after an accept error that another try would only repeat (no more descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often such an error is said while it lasts.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves on `threads` until the edge drains, then waits for what is in flight, at most `drain` long. Returns how many
 /// connections were cut. What runs on without its kiosk is still on `threads` then.
-pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>) -> usize {
+pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>, descriptors: Descriptors) -> usize {
     let connections = TaskTracker::new();
     let open = Arc::new(AtomicUsize::new(0));
     let draining = edge.drain.wait();
     tokio::pin!(draining);
+    let mut said = None::<Instant>;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -47,7 +56,7 @@ pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>
         match accepted {
             Ok((stream, _)) => {
                 let place = Place::take(&open);
-                if place.number > limits.max_connections {
+                if place.number > descriptors.connections(&edge.config()) {
                     edge.count_connection_refused("full");
                     continue;
                 }
@@ -63,7 +72,10 @@ pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "cannot accept connections");
+                if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+                    tracing::error!(%error, "cannot accept connections");
+                    said = Some(Instant::now());
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -108,11 +120,22 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
     // Small replies must not wait for each other.
     let _ = stream.set_nodelay(true);
     // Nobody may hold a connection open without saying what it speaks.
-    let opened = tokio::time::timeout(limits.header_timeout, Wire::open(stream, limits.max_header_bytes)).await;
+    let sending = Sending::new();
+    let opening = Wire::open(stream, limits.max_header_bytes, sending.socket());
+    let opened = tokio::time::timeout(limits.header_timeout, opening).await;
     let Ok(Ok((protocol, wire))) = opened else { return };
+    let service = Requests { edge: edge.clone(), sending: sending.clone() };
+    tokio::select! {
+        () = speak(&edge, protocol, wire, service, limits) => {}
+        // A kiosk that takes nothing would hold its permit and a certificate in memory for ever.
+        () = sending.stalled(limits.send_timeout) => edge.count_connection_refused("stalled"),
+    }
+}
+
+/// Serves what comes over `wire`, until the other side ends it or a drain does.
+async fn speak(edge: &Edge, protocol: Protocol, wire: Wire, service: Requests, limits: &Limits) {
     let draining = edge.drain.wait();
     tokio::pin!(draining);
-    let service = Requests { edge: edge.clone() };
     match protocol {
         Protocol::Http1 => {
             let mut builder = http1::Builder::new();
@@ -133,7 +156,7 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
                     connection.await
                 }
             };
-            note_end(&edge, ended);
+            note_end(edge, ended);
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -152,7 +175,7 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
                     connection.await
                 }
             };
-            note_end(&edge, ended);
+            note_end(edge, ended);
         }
     }
 }
@@ -171,19 +194,21 @@ fn note_end(edge: &Edge, ended: hyper::Result<()>) {
 #[derive(Clone)]
 struct Requests {
     edge: Arc<Edge>,
+    sending: Arc<Sending>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Requests {
-    type Response = Outbound;
+    type Response = http::Response<Watched<Held<Permit>>>;
     type Error = Infallible;
     // The one box of a request: it keeps the connection's own state small.
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Outbound, Infallible>> + Send>>;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let arrived_at = self.edge.clock.now();
         let inbound =
             Inbound { edge: self.edge.clone(), id: mint(arrived_at), arrived: Instant::now(), arrived_at, request };
-        Box::pin(stack().call(inbound))
+        let (answered, sending) = (stack().call(inbound), self.sending.clone());
+        Box::pin(async move { Ok(answered.await?.map(|body| sending.answer(body))) })
     }
 }
 

@@ -322,3 +322,41 @@ async fn what_the_authority_says_no_to_is_never_asked_of_the_backend() {
     let seal = site.ask(Method::GET, "/seals/r-1", who, None).await;
     assert_eq!(seal.status.as_u16(), 200, "the session lives on: {}", seal.text());
 }
+
+/// It would hold a permit, and a certificate in memory, for as long as it likes.
+#[tokio::test]
+async fn a_kiosk_that_takes_nothing_of_its_answers_is_cut() {
+    let site = Site::start().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let kiosk = socket.connect(site.address).await.unwrap();
+    let cut = || site.metric("sekisho_connections_refused_total{reason=\"stalled\"}") == 1.0;
+    let asking = async {
+        let requests = "GET /undeclared HTTP/1.1\r\nhost: t\r\n\r\n".repeat(1000);
+        // Asks on and on and never reads, until no buffer on the way has room.
+        while !cut() {
+            if kiosk.try_write(requests.as_bytes()).is_err() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asking).await.expect("it was never cut");
+}
+
+#[tokio::test]
+async fn a_stream_whose_window_stays_shut_is_cut_with_its_connection() {
+    let site = Site::start().await;
+    let stream = TcpStream::connect(site.address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+        .initial_stream_window_size(0)
+        .handshake(io)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get("http://t/undeclared").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), connection).await.expect("it was never cut").unwrap().ok();
+    assert_eq!(site.metric("sekisho_connections_refused_total{reason=\"stalled\"}"), 1.0);
+    drop(answer);
+}

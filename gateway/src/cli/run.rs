@@ -15,7 +15,7 @@ use crate::latch::Latches;
 use crate::registry::{Registry, UPKEEP_EVERY};
 use crate::release::Gate;
 use crate::reload::{NotReloaded, reload};
-use crate::server::{Threads, serve};
+use crate::server::{Descriptors, Threads, serve};
 use crate::state_dir::{Listener, StateDir};
 use crate::telemetry::SHEDS_EVERY;
 
@@ -67,6 +67,8 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     let listen = config.listeners.server.listen;
     let threads = Threads::start(config.listeners.server.threads.unwrap_or_else(Threads::usual)).context("threads")?;
     let edge = Edge::start(config, &state, parts)?;
+    let descriptors = Descriptors::raised();
+    descriptors.say(&edge.config());
     let mut signals = Signals::new()?;
 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -74,12 +76,14 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     state.publish(Listener::Kiosk, address)?;
     tracing::info!(%address, "serving kiosks");
     let beside = beside(&edge, &state).await?;
-    let serving = tokio::spawn(serve(edge.clone(), listener, threads.clone()));
+    let serving = tokio::spawn(serve(edge.clone(), listener, threads.clone(), descriptors));
     let upkeep = tokio::spawn(upkeep(edge.clone()));
 
     while let Wish::Reload = signals.next().await {
         // The old configuration stays in force on any error, which is logged there.
-        let _ = reload(&edge, &path);
+        if reload(&edge, &path).is_ok() {
+            descriptors.say(&edge.config());
+        }
     }
     tracing::info!("draining");
     edge.drain.begin();

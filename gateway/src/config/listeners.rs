@@ -26,6 +26,8 @@ pub struct Server {
     pub header_timeout: Duration,
     /// From the end of the head to the end of the body; later is refused.
     pub body_timeout: Duration,
+    /// An answer of which the kiosk takes nothing for this long is cut, with its connection.
+    pub send_timeout: Duration,
     /// How long a drain waits for what is in flight.
     pub drain: Duration,
 }
@@ -158,6 +160,7 @@ fn server(mut section: Section<'_>, found: &mut Findings) -> Option<Server> {
             .unwrap_or(16 << 10),
         header_timeout: section.duration(found, "header_timeout", "10s").unwrap_or(Duration::from_secs(10)),
         body_timeout: section.duration(found, "body_timeout", "10s").unwrap_or(Duration::from_secs(10)),
+        send_timeout: section.duration(found, "send_timeout", "30s").unwrap_or(Duration::from_secs(30)),
         drain: section.duration(found, "drain", "30s").unwrap_or(Duration::from_secs(30)),
     };
     section.finish(found);

@@ -252,8 +252,8 @@ pub const ALL: &[MetricDef] = &[
     ),
     counter(
         name::CONNECTIONS_REFUSED,
-        "Connections closed because as many as allowed were open, or because what came was no request that can be read in one way",
-        &[words("reason", &["full", "unreadable"])],
+        "Connections closed because as many as allowed were open, because what came was no request that can be read in one way, or because the kiosk did not take its answer",
+        &[words("reason", &["full", "unreadable", "stalled"])],
     ),
     counter(
         name::LANE_OVERLAPS,

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::framing::Framing;
+use super::sending::Moved;
 
 /// What a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +29,16 @@ pub(super) struct Wire {
     taken: usize,
     framing: Option<Framing>,
     poisoned: bool,
+    sending: Moved,
 }
 
 impl Wire {
     /// Reads just enough to tell the protocols apart.
-    pub(super) async fn open(mut stream: TcpStream, max_head_bytes: usize) -> io::Result<(Protocol, Self)> {
+    pub(super) async fn open(
+        mut stream: TcpStream,
+        max_head_bytes: usize,
+        sending: Moved,
+    ) -> io::Result<(Protocol, Self)> {
         let mut first = Vec::with_capacity(1024);
         // "PR" begins HTTP/2's preface and no method that is ever declared here (PRI, and WebDAV's PROP*).
         while first.len() < 2 {
@@ -42,7 +48,7 @@ impl Wire {
         }
         let protocol = if first.starts_with(b"PR") { Protocol::Http2 } else { Protocol::Http1 };
         let framing = (protocol == Protocol::Http1).then(|| Framing::new(max_head_bytes));
-        let mut wire = Self { stream, first, taken: 0, framing, poisoned: false };
+        let mut wire = Self { stream, first, taken: 0, framing, poisoned: false, sending };
         if let Some(framing) = wire.framing.as_mut()
             && framing.follow(&wire.first).is_err()
         {
@@ -50,6 +56,14 @@ impl Wire {
             wire.first = POISON.to_vec();
         }
         Ok((protocol, wire))
+    }
+
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.sending.held_up(),
+            Poll::Ready(_) => self.sending.free(),
+        }
+        written
     }
 }
 
@@ -88,7 +102,8 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -96,7 +111,8 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -275,7 +275,12 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let threads = Threads::start(2).unwrap();
-        let serving = tokio::spawn(sekisho_gateway::server::serve(edge.clone(), listener, threads));
+        let serving = tokio::spawn(sekisho_gateway::server::serve(
+            edge.clone(),
+            listener,
+            threads,
+            sekisho_gateway::server::Descriptors::raised(),
+        ));
         Self { address, backend, edge, serving, config, _dir: dir }
     }
 
