@@ -87,6 +87,11 @@ impl Town {
             service: ServiceTime { median: plan.service, ..ServiceTime::default() },
             ..WorldConfig::default()
         };
+        Self::of(config).await
+    }
+
+    /// Makes that world and serves it on free ports.
+    pub async fn of(config: WorldConfig) -> anyhow::Result<Self> {
         let world = World::new(config);
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let running = legacy::serve(Arc::clone(&world), free, free).await?;

@@ -65,11 +65,15 @@ impl Connection {
         loop {
             let Some(request) = self.next_request().await? else { return Ok(()) };
             let keep_alive = request.keep_alive;
+            let began = Instant::now();
             let answer = match self.side {
                 Side::Issuer => front::answer(&self.world, &request, &self.stream).await,
                 Side::Records => Some(records_api::answer(&self.world, &request).await),
             };
             let Some(answer) = answer else { return Ok(()) };
+            if self.side == Side::Issuer {
+                self.world.pace().hold(began.elapsed()).await;
+            }
             self.flush_late().await?;
             if !self.send(answer, keep_alive).await? || !keep_alive {
                 self.flush_late().await?;

@@ -14,6 +14,7 @@ use super::city::Municipality;
 use super::config::WorldConfig;
 use super::fault::{Fault, FaultPlan, Scope, Switches, mix};
 use super::machine::Machine;
+use super::pace::Pace;
 use super::paper::Scope as Covers;
 use super::paper::{Extract, Form, PEOPLE_A_SHEET, PageImage, Press, jst_date};
 use super::population;
@@ -81,6 +82,7 @@ pub struct World {
     pub(super) made_up: AtomicUsize,
     /// Amends done, by person and idempotency key: the version that they made.
     pub(super) amended: DashMap<String, u64>,
+    pace: Pace,
 }
 
 impl World {
@@ -124,6 +126,7 @@ impl World {
             weak,
             made_up: AtomicUsize::new(0),
             amended: DashMap::new(),
+            pace: Pace::default(),
             cities,
             config,
         });
@@ -170,6 +173,11 @@ impl World {
             .find(|c| c.municipality.code == city_code)
             .map(|c| c.machine.notices().clone())
             .unwrap_or_default()
+    }
+
+    /// How fast the issuer answers.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// The system of record.
