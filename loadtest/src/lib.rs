@@ -12,6 +12,8 @@ pub mod kiosk;
 pub mod layers;
 pub mod legacy;
 pub mod mutations;
+pub mod plan;
 pub mod report;
 pub mod restart;
+pub mod run;
 pub mod soak;

@@ -8,6 +8,7 @@ mod layers;
 mod legacy;
 mod mutations;
 mod restart;
+mod run;
 mod soak;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Command {
     Incidents(incidents::Args),
     /// Replay every incident, write a report, and stay up for trying things by hand.
     Demo(demo::Args),
+    /// Carry out a load plan: open-loop arrivals, every document judged, thresholds, one exit code.
+    Run(run::Args),
     /// Very many issuances through the gateway while every fault fires.
     Soak(soak::Args),
     /// Kill the gateway at random points while the backend prints.
@@ -47,10 +50,15 @@ enum Command {
 
 /// Parses the process's arguments and runs the chosen subcommand.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    let outcome = match cli.command {
         Command::Legacy(args) => legacy::run(args),
         Command::Incidents(args) => incidents::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(args),
         Command::Soak(args) => soak::run(args),
         Command::Restart(args) => restart::run(args),
         Command::Layers(args) => layers::run(args),
@@ -62,6 +70,17 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Flags that cannot be read: `run` has an exit code of its own for them.
+fn refused(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    let is_run = std::env::args().nth(1).is_some_and(|command| command == "run");
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_run => ExitCode::from(crate::run::Exit::Invalid.code()),
+        code => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+    }
 }
 
 /// The runtime of everything that is not the gateway.

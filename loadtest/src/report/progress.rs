@@ -44,6 +44,11 @@ impl Progress {
         Step(self.bar.clone())
     }
 
+    /// A handle that shows a line from any thread: beside the bar on a terminal, as a plain line everywhere else.
+    pub fn teller(&self) -> Teller {
+        Teller(self.bar.clone())
+    }
+
     /// Ends the bar.
     pub fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
@@ -54,6 +59,23 @@ impl Progress {
     /// A line of the result, on stdout, above the bar.
     pub fn say(&self, line: &str) {
         self.bars.suspend(|| println!("{line}"));
+    }
+}
+
+/// Shows how far a run is.
+#[derive(Clone)]
+pub struct Teller(Option<ProgressBar>);
+
+impl Teller {
+    /// One more second.
+    pub fn tell(&self, line: &str) {
+        match &self.0 {
+            Some(bar) => {
+                bar.inc(1);
+                bar.set_message(line.to_owned());
+            }
+            None => eprintln!("{line}"),
+        }
     }
 }
 

@@ -1,0 +1,62 @@
+//! `sekisho-loadtest run`: carries out a plan; the exit code says how it went.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::plan::{self, Plan};
+use crate::report::{Progress, load_line, load_table};
+use crate::run::{Exit, run as carry_out};
+
+/// Options of a run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The plan.
+    plan: PathBuf,
+    /// Loads this gateway instead of the plan's, if the plan's `target.allow` allows its host.
+    #[arg(long, value_name = "URL")]
+    target: Option<String>,
+    /// Writes the figures as JSON here; `-` is the standard output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let plan = match read(&args) {
+        Ok(plan) => plan,
+        Err(mistakes) => {
+            eprintln!("{mistakes}");
+            return Ok(ExitCode::from(Exit::Invalid.code()));
+        }
+    };
+    let program = std::env::current_exe()?;
+    let mut progress = Progress::new();
+    progress.begin(&plan.name, plan.lasts().as_secs());
+    let look = progress.teller();
+    let report = super::runtime()?.block_on(carry_out(plan, program, move |glance| look.tell(&load_line(glance))))?;
+    progress.end();
+    println!("{}", load_table(&report));
+    if let Some(file) = &args.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        match file.as_os_str() == "-" {
+            true => println!("{text}"),
+            false => std::fs::write(file, text).with_context(|| file.display().to_string())?,
+        }
+    }
+    Ok(ExitCode::from(report.exit))
+}
+
+/// The plan, aimed; or every mistake in it, a line each with file and place.
+fn read(args: &Args) -> Result<Plan, String> {
+    let file = args.plan.display();
+    let text = std::fs::read_to_string(&args.plan).map_err(|error| format!("{file}: {error}"))?;
+    let mut plan = plan::parse(&text).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(|mistake| format!("{file}:{mistake}")).collect();
+        lines.join("\n")
+    })?;
+    if let Some(url) = &args.target {
+        plan.aim(url).map_err(|wrong| format!("--target: {wrong}"))?;
+    }
+    Ok(plan)
+}

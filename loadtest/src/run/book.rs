@@ -1,0 +1,270 @@
+//! The book of a run: on a thread of its own, counts what visits report and has the auditor judge every document a moment later.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::figures::{Figures, Under, holds};
+use super::ground::Stop;
+use super::person::Left;
+use super::series::{Second, Series};
+use super::verdict::Stopped;
+use crate::auditor::{Asked, Auditor, Claim, Harm};
+use crate::cluster::Town;
+use crate::plan::{Outcome, Plan};
+
+/// Nothing is judged before it is so old: acknowledgements and log entries of that moment have arrived by then.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// Log entries older than that concern nobody any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
+/// More would be the same again.
+const MOST_EXAMPLES: usize = 12;
+
+/// What was handed out, to be judged.
+#[derive(Debug)]
+pub(super) enum Evidence {
+    /// A document.
+    Paper { session: String, form: &'static str, residents: BTreeSet<String>, bytes: bytes::Bytes },
+    /// An answer about a record.
+    Told { resident: String, claim: Claim },
+    /// A change that was acknowledged for somebody else's record.
+    Misapplied,
+}
+
+/// One exchange.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) under: Under,
+    /// What was said with a no.
+    pub(super) reason: String,
+    /// When the step should have begun.
+    pub(super) intended: Instant,
+    pub(super) sent: Instant,
+    pub(super) done: Instant,
+    pub(super) request_id: Option<String>,
+    pub(super) evidence: Option<Evidence>,
+}
+
+/// What the book is told.
+#[derive(Debug)]
+pub(super) enum Note {
+    /// A session was begun so much later than intended.
+    Start { stage: usize, at: Duration, error: Duration },
+    /// No kiosk was free.
+    Dropped { stage: usize, at: Duration },
+    /// An exchange is over.
+    Answer(Box<Answer>),
+    /// A session is over.
+    Left { stage: usize, city: usize, kind: usize, left: Left, at: Instant },
+    /// A version of a record was acknowledged.
+    Known { resident: String, version: u64, at: Instant },
+    /// Nothing more will come.
+    Over,
+}
+
+/// What is written in it at the end.
+pub(super) struct Closed {
+    pub(super) figures: Figures,
+    pub(super) seconds: Vec<Second>,
+    /// The first harms, with their evidence in the world's own ids.
+    pub(super) examples: Vec<String>,
+}
+
+/// What the book looks at besides its notes.
+pub(super) struct Around {
+    pub(super) plan: Arc<Plan>,
+    pub(super) town: Option<Arc<Town>>,
+    pub(super) began: Instant,
+    pub(super) in_flight: Arc<AtomicU64>,
+    pub(super) stop: Stop,
+}
+
+/// Keeps the book until it is over; `show` is called once a second.
+pub(super) fn keep(around: Around, notes: Receiver<Note>, mut show: impl FnMut(&Second, &Figures)) -> Closed {
+    let mut book = Book::new(around);
+    let mut shown = 0;
+    loop {
+        let note = notes.recv_timeout(Duration::from_millis(20));
+        let over = match note {
+            Ok(Note::Over) | Err(RecvTimeoutError::Disconnected) => true,
+            Ok(note) => {
+                book.write(note);
+                false
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+        };
+        let elapsed = book.around.began.elapsed();
+        if elapsed.as_secs() > shown {
+            shown = elapsed.as_secs();
+            book.read_logs();
+            book.judge(false);
+            let in_flight = book.around.in_flight.load(Ordering::Relaxed);
+            if let Some(second) = book.series.close(elapsed, in_flight) {
+                show(second, &book.figures);
+            }
+            book.give_up(elapsed);
+        }
+        if over {
+            break;
+        }
+    }
+    // Whatever was acknowledged at the end is in the logs by then.
+    std::thread::sleep(SETTLED_AFTER);
+    book.read_logs();
+    book.judge(true);
+    Closed { figures: book.figures, seconds: book.series.finish(), examples: book.examples }
+}
+
+struct Book {
+    around: Around,
+    figures: Figures,
+    series: Series,
+    auditor: Auditor,
+    waiting: VecDeque<Box<Answer>>,
+    /// When the last look at the record for a request began.
+    probes: HashMap<String, Instant>,
+    examples: Vec<String>,
+    number: Arc<AtomicU64>,
+}
+
+impl Book {
+    fn new(around: Around) -> Self {
+        Self {
+            figures: Figures::new(&around.plan),
+            around,
+            series: Series::default(),
+            auditor: Auditor::default(),
+            waiting: VecDeque::new(),
+            probes: HashMap::new(),
+            examples: Vec::new(),
+            number: Arc::default(),
+        }
+    }
+
+    fn since(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.around.began)
+    }
+
+    fn write(&mut self, note: Note) {
+        match note {
+            Note::Start { stage, at, error } => {
+                self.series.offered(at);
+                if let Some(starts) = self.figures.starts.get_mut(stage) {
+                    starts.begun += 1;
+                    starts.error.record(error);
+                }
+            }
+            Note::Dropped { stage, at } => {
+                self.series.offered(at);
+                if let Some(starts) = self.figures.starts.get_mut(stage) {
+                    starts.dropped += 1;
+                }
+            }
+            Note::Answer(answer) => self.answer(answer),
+            Note::Left { stage, city, kind, left, at } => {
+                self.figures.sessions.entry((stage, city, kind)).or_default().count(left);
+                if left != Left::Abandoned {
+                    let good = matches!(left, Left::Served | Left::Refused);
+                    self.series.ended(self.since(at), good);
+                }
+            }
+            Note::Known { resident, version, at } => {
+                self.figures.changes += 1;
+                self.auditor.known.note(&resident, version, at);
+            }
+            Note::Over => {}
+        }
+    }
+
+    fn answer(&mut self, answer: Box<Answer>) {
+        let (under, latency) = (answer.under, answer.done.saturating_duration_since(answer.intended));
+        self.series.answered(self.since(answer.done), under.outcome, latency);
+        let answers = self.figures.answers.entry(under).or_default();
+        answers.count += 1;
+        answers.latency.record(latency);
+        answers.socket.record(answer.done.saturating_duration_since(answer.sent));
+        if !matches!(under.outcome, Outcome::Released | Outcome::Answered) {
+            *self.figures.reasons.entry((under.outcome, answer.reason.clone())).or_default() += 1;
+        }
+        if under.outcome == Outcome::Shed {
+            *self.figures.sheds.entry((under.rank, answer.reason.clone())).or_default() += 1;
+        }
+        if answer.evidence.is_some() {
+            self.waiting.push_back(answer);
+        }
+    }
+
+    fn read_logs(&mut self) {
+        let Some(town) = &self.around.town else { return };
+        let logs = town.take_logs();
+        for (resident, version, at) in logs.shown {
+            self.auditor.known.note(&resident, version, at);
+        }
+        for (request, began) in logs.probes {
+            let last = self.probes.entry(request).or_insert(began);
+            *last = began.max(*last);
+        }
+        self.probes.retain(|_, began| began.elapsed() < FORGOTTEN_AFTER);
+    }
+
+    fn judge(&mut self, all: bool) {
+        while let Some(answer) = self.waiting.pop_front() {
+            if !all && answer.done.elapsed() < SETTLED_AFTER {
+                self.waiting.push_front(answer);
+                return;
+            }
+            let harm = self.rule(&answer);
+            self.figures.judged += 1;
+            if let Some((harm, about)) = harm {
+                *self.figures.harms.entry((answer.under.stage, harm)).or_default() += 1;
+                if self.examples.len() < MOST_EXAMPLES {
+                    let request = answer.request_id.as_deref().unwrap_or("-");
+                    let at = self.since(answer.done);
+                    self.examples.push(format!("{} at {:.1?}, request {request}: {about}", harm.name(), at));
+                }
+                self.around.stop.because(Stopped::Harm);
+            }
+        }
+    }
+
+    /// The harm, if any, and what it was about.
+    fn rule(&mut self, answer: &Answer) -> Option<(Harm, String)> {
+        let probe = answer.request_id.as_ref().and_then(|id| self.probes.get(id)).copied().unwrap_or(answer.sent);
+        match answer.evidence.as_ref()? {
+            Evidence::Misapplied => Some((Harm::WrongPerson, "a change of somebody else's record".to_owned())),
+            Evidence::Told { resident, claim } => {
+                let harm = self.auditor.judge_claim(resident, answer.sent, claim).err()?;
+                Some((harm, format!("asked about {resident}, told {} v{}", claim.resident, claim.version)))
+            }
+            Evidence::Paper { session, form, residents, bytes } => {
+                let town = self.around.town.as_ref()?;
+                let asked = Asked {
+                    number: self.number.fetch_add(1, Ordering::Relaxed),
+                    replay_key: format!("{session} {form}"),
+                    residents: residents.clone(),
+                    kind: (*form).to_owned(),
+                    last_probe: probe,
+                };
+                let paper = town.read(bytes);
+                let harm = self.auditor.judge_paper(&asked, &paper).err()?;
+                let sheets = paper.shown.iter().flat_map(|shown| &shown.sheets).flat_map(|sheet| &sheet.people);
+                let shown: Vec<String> = sheets
+                    .map(|(who, version)| format!("{who} v{version} (known v{})", self.auditor.known.floor(who, probe)))
+                    .collect();
+                let residents: Vec<&str> = residents.iter().map(String::as_str).collect();
+                Some((harm, format!("{form} of {} shows {}", residents.join(" "), shown.join(", "))))
+            }
+        }
+    }
+
+    fn give_up(&mut self, elapsed: Duration) {
+        let Some(abort) = &self.around.plan.thresholds.abort else { return };
+        let holds = elapsed >= abort.after
+            && self.figures.measure(&abort.when).is_some_and(|measured| holds(&abort.when, measured));
+        if holds {
+            self.around.stop.because(Stopped::Aborted(abort.when.to_string()));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A load scenario carried out: open-loop arrivals, kiosk sessions, faults on a schedule, every document judged, thresholds, one exit code.
+//!
+//! Latency is measured from when a step should have begun, so that a stalled target cannot hide behind a generator that waits for it.
+
+mod book;
+mod change;
+mod figures;
+mod ground;
+mod outcome;
+mod pacer;
+mod people;
+mod person;
+mod reconcile;
+mod series;
+mod site;
+mod times;
+mod timetable;
+mod verdict;
+mod visit;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio_util::task::TaskTracker;
+
+pub use outcome::{RankLine, Report, ShedLine, StageLine, StepLine};
+pub use reconcile::{Compared, Reconciled};
+pub use series::Second;
+pub use times::{Summary, Times};
+pub use verdict::{Exit, Ruled, Stopped};
+
+use book::{Around, Note};
+use figures::Figures;
+use ground::{Ground, Stop};
+use site::Tested;
+
+use crate::plan::Plan;
+
+/// How long the gateway may take to finish what nobody waits for any more.
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
+/// Nobody is waited for longer after the last stage.
+const LONGEST_DRAIN: Duration = Duration::from_secs(120);
+
+/// What is known after each second, for whoever looks on.
+#[derive(Debug, Clone)]
+pub struct Glance {
+    /// The stage.
+    pub stage: String,
+    /// The second.
+    pub second: Second,
+    /// Harmful documents so far.
+    pub harmful: u64,
+    /// Start error so far.
+    pub start_error: Summary,
+    /// Starts for which no kiosk was free, so far.
+    pub dropped: u64,
+}
+
+/// Carries out the plan; `look` is called once a second, on a thread of its own.
+pub async fn run(plan: Plan, program: PathBuf, look: impl FnMut(&Glance) + Send + 'static) -> anyhow::Result<Report> {
+    let plan = Arc::new(plan);
+    let (tested, people) = Tested::start(&plan, &program).await?;
+    let before = tested.counters().await?;
+    let generator = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("generator")
+        .enable_all()
+        .build()
+        .context("cannot start the generator")?;
+    let (book, notes) = std::sync::mpsc::channel();
+    let (stop, in_flight, began) = (Stop::default(), Arc::new(AtomicU64::new(0)), Instant::now());
+    let started_at = jiff::Timestamp::now();
+    let around = Around {
+        plan: Arc::clone(&plan),
+        town: tested.town.clone(),
+        began,
+        in_flight: Arc::clone(&in_flight),
+        stop: stop.clone(),
+    };
+    let keeping = std::thread::Builder::new().name("book".to_owned()).spawn({
+        let mut look = look;
+        let plan = Arc::clone(&plan);
+        move || book::keep(around, notes, |second, figures| look(&glance(&plan, second, figures)))
+    })?;
+    let ground = Ground::new(
+        Arc::clone(&plan),
+        people,
+        tested.town.clone(),
+        tested.target,
+        book.clone(),
+        began,
+        Arc::clone(&in_flight),
+        stop.clone(),
+    );
+    let (ground, tracker) = (Arc::new(ground), TaskTracker::new());
+    let interrupting = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stop.because(Stopped::Interrupted);
+            }
+        }
+    });
+    let pacing = std::thread::Builder::new().name("pacer".to_owned()).spawn({
+        let (ground, handle, tracker) = (Arc::clone(&ground), generator.handle().clone(), tracker.clone());
+        move || pacer::pace(&ground, &handle, &tracker)
+    })?;
+    joined(pacing).await?;
+    tracker.close();
+    let drained = tokio::time::timeout(drain(&plan), tracker.wait()).await.is_ok();
+    if let Some(town) = &tested.town {
+        town.world().pace().freeze(false);
+    }
+    // Whoever is still there when nobody waits any more is broken off.
+    generator.shutdown_background();
+    interrupting.abort();
+    let gateway_cpu = tested.gateway_cpu();
+    let seconds = began.elapsed();
+    let _ = book.send(Note::Over);
+    let closed = joined(keeping).await?;
+    let mut figures = closed.figures;
+    let after = tested.settled_counters(SETTLES_WITHIN).await?;
+    let unended = unended(&figures);
+    let reconciled = match (&before, &after) {
+        (Some(before), Some(after)) => Some(reconcile::reconcile(&figures, before, after, unended)),
+        _ => None,
+    };
+    figures.unreconciled = reconciled.as_ref().map(|reconciled| reconciled.unreconciled);
+    let stopped = stop.why();
+    let occasion = outcome::Occasion {
+        target: tested.shown_as.clone(),
+        started: started_at.to_string(),
+        seconds: seconds.as_secs_f64(),
+        gateway_cpu_seconds: gateway_cpu.map(|cpu| cpu.as_secs_f64()),
+        gateway_version: after.and_then(|scrape| scrape.version),
+        drained,
+        unended,
+    };
+    let report = outcome::report(&figures, closed.seconds, closed.examples, reconciled, stopped, occasion);
+    tested.stop().await?;
+    Ok(report)
+}
+
+fn glance(plan: &Plan, second: &Second, figures: &Figures) -> Glance {
+    let at = timetable::stage_at(plan, Duration::from_secs(second.at));
+    let mut errors = Times::default();
+    figures.starts.iter().for_each(|starts| errors.merge(&starts.error));
+    Glance {
+        stage: plan.stages.get(at).map(|stage| stage.name.clone()).unwrap_or_default(),
+        second: second.clone(),
+        harmful: figures.harmful(),
+        start_error: errors.summary(),
+        dropped: figures.starts.iter().map(|starts| starts.dropped).sum(),
+    }
+}
+
+/// Sessions that were begun and did not end by themselves.
+fn unended(figures: &Figures) -> u64 {
+    let begun: u64 = figures.starts.iter().map(|starts| starts.begun).sum();
+    let ends = figures.ends(|_, _, _| true);
+    begun.saturating_sub(ends.served + ends.refused + ends.abandoned + ends.lost)
+}
+
+/// As long as an unhurried person with every retry may still take.
+fn drain(plan: &Plan) -> Duration {
+    let behaviour = &plan.behaviour;
+    let retries = behaviour.retry.as_ref().map_or(0, |retry| retry.times);
+    let between = behaviour.retry.as_ref().map_or(Duration::ZERO, |retry| retry.after.most);
+    let steps = u32::try_from(behaviour.steps.len() + retries).unwrap_or(u32::MAX).min(1000);
+    let think = behaviour.think.median.mul_f64((behaviour.think.sigma * 3.0).exp());
+    let all = (behaviour.patience + think).saturating_mul(steps) + between.saturating_mul(retries.min(1000) as u32);
+    all.min(LONGEST_DRAIN)
+}
+
+/// Waits for a thread without holding up the runtime.
+async fn joined<T: Send + 'static>(thread: std::thread::JoinHandle<T>) -> anyhow::Result<T> {
+    let ended = tokio::task::spawn_blocking(move || thread.join()).await?;
+    ended.map_err(|_| anyhow::anyhow!("a thread of the generator broke"))
+}

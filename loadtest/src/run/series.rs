@@ -1,0 +1,147 @@
+//! What happened in each second of a run, for the lines on the terminal and the charts of the report.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::times::Times;
+use crate::plan::Outcome;
+
+/// One second.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Second {
+    /// Which, from the beginning of the run.
+    pub at: u64,
+    /// Sessions that were to begin.
+    pub offered: u64,
+    /// Sessions that ended well: paper, or the backend's lawful no.
+    pub good: u64,
+    /// Sessions that ended without what they came for.
+    pub lost: u64,
+    /// Answers of any sort.
+    pub answers: u64,
+    /// Certificates in hand.
+    pub papers: u64,
+    /// Early noes.
+    pub shed: u64,
+    /// Answers kept in.
+    pub withheld: u64,
+    /// Errors, and no answer at all.
+    pub failed: u64,
+    /// Sessions under way at its end.
+    pub in_flight: u64,
+    /// Latency of answers other than early noes, in milliseconds.
+    pub p50_ms: f64,
+    /// See `p50_ms`.
+    pub p99_ms: f64,
+    /// See `p50_ms`.
+    pub max_ms: f64,
+}
+
+/// All seconds so far.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    seconds: Vec<Second>,
+    /// Latencies of the seconds that are not over.
+    open: Vec<(usize, Times)>,
+}
+
+/// An event cannot come later than that after its second; longer runs than a week there are none.
+const MOST_SECONDS: usize = 8 * 24 * 3600;
+
+impl Series {
+    fn second(&mut self, at: Duration) -> Option<&mut Second> {
+        let n = usize::try_from(at.as_secs()).unwrap_or(usize::MAX).min(MOST_SECONDS);
+        while self.seconds.len() <= n {
+            let at = self.seconds.len() as u64;
+            self.seconds.push(Second { at, ..Second::default() });
+        }
+        self.seconds.get_mut(n)
+    }
+
+    pub(super) fn offered(&mut self, at: Duration) {
+        if let Some(second) = self.second(at) {
+            second.offered += 1;
+        }
+    }
+
+    pub(super) fn ended(&mut self, at: Duration, good: bool) {
+        if let Some(second) = self.second(at) {
+            *(if good { &mut second.good } else { &mut second.lost }) += 1;
+        }
+    }
+
+    pub(super) fn answered(&mut self, at: Duration, outcome: Outcome, latency: Duration) {
+        let Some(second) = self.second(at) else { return };
+        second.answers += 1;
+        match outcome {
+            Outcome::Released => second.papers += 1,
+            Outcome::Shed => second.shed += 1,
+            Outcome::Withheld => second.withheld += 1,
+            Outcome::Answered | Outcome::Refused => {}
+            _ => second.failed += 1,
+        }
+        if outcome == Outcome::Shed {
+            return;
+        }
+        let n = usize::try_from(second.at).unwrap_or(usize::MAX);
+        match self.open.iter_mut().find(|(of, _)| *of == n) {
+            Some((_, times)) => times.record(latency),
+            None => {
+                let mut times = Times::default();
+                times.record(latency);
+                self.open.push((n, times));
+            }
+        }
+    }
+
+    /// The second before `now` is over: its percentiles are known.
+    pub(super) fn close(&mut self, now: Duration, in_flight: u64) -> Option<&Second> {
+        let last = usize::try_from(now.as_secs()).unwrap_or(usize::MAX).checked_sub(1)?;
+        self.second(Duration::from_secs(last as u64))?.in_flight = in_flight;
+        self.settle(last);
+        self.seconds.get(last)
+    }
+
+    fn settle(&mut self, until: usize) {
+        let open = std::mem::take(&mut self.open);
+        let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|(n, _)| *n <= until);
+        self.open = open;
+        for (n, times) in over {
+            if let Some(second) = self.seconds.get_mut(n) {
+                let summary = times.summary();
+                (second.p50_ms, second.p99_ms, second.max_ms) = (summary.p50, summary.p99, summary.max);
+            }
+        }
+    }
+
+    /// Every second.
+    pub(super) fn finish(mut self) -> Vec<Second> {
+        self.settle(usize::MAX);
+        self.seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_second_has_what_happened_in_it() {
+        let ms = Duration::from_millis;
+        let mut series = Series::default();
+        series.offered(ms(100));
+        series.offered(ms(1100));
+        series.answered(ms(900), Outcome::Released, ms(40));
+        series.answered(ms(950), Outcome::Shed, ms(4000));
+        series.answered(ms(2500), Outcome::GaveUp, ms(70));
+        series.ended(ms(990), true);
+        let first = series.close(ms(1001), 3).unwrap().clone();
+        assert_eq!((first.offered, first.papers, first.shed, first.good, first.in_flight), (1, 1, 1, 1, 3));
+        assert!((39.0..41.0).contains(&first.p99_ms), "a no is no latency: {}", first.p99_ms);
+        let all = series.finish();
+        assert_eq!(all.len(), 3);
+        assert_eq!((all[2].failed, all[1].offered), (1, 1));
+        assert!(all[2].p50_ms > 69.0);
+    }
+}
