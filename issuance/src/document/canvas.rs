@@ -1,11 +1,11 @@
 //! The page being painted. Every glyph must end up where a reader sees it: on the page, inside the clip, large enough,
 //! told from its background, and not painted over later.
 
-use std::rc::Rc;
-
 use super::budget::Budget;
 use super::colour::Shade;
+use super::font::Shown;
 use super::geometry::{Area, MM_PER_POINT};
+use super::glyph_text::GlyphText;
 use super::{Picture, Unreadable};
 
 /// Text smaller than this is not read by people.
@@ -17,23 +17,26 @@ const MAX_COVERED: f64 = 0.2;
 /// One visible character, or several for a ligature.
 #[derive(Debug, Clone)]
 pub(super) struct Glyph {
-    pub(super) text: Rc<str>,
+    pub(super) text: GlyphText,
     pub(super) x0: f64,
     pub(super) x1: f64,
     /// Where the next glyph stands if nothing moves it.
     pub(super) pen: f64,
     pub(super) baseline: f64,
     pub(super) size: f64,
+    /// White space and nothing else.
+    pub(super) blank: bool,
     covered: f64,
 }
 
 impl Glyph {
-    pub(super) fn new(text: Rc<str>, x0: f64, x1: f64, pen: f64, baseline: f64, size: f64) -> Self {
-        Self { text, x0, x1, pen, baseline, size, covered: 0.0 }
+    /// One of `shown` that stands from `x0` to `x1`; the next stands at `pen`.
+    pub(super) fn new(shown: &Shown, [x0, x1, pen]: [f64; 3], baseline: f64, size: f64) -> Self {
+        Self { text: shown.text.clone(), x0, x1, pen, baseline, size, blank: shown.is_blank, covered: 0.0 }
     }
 
     pub(super) fn is_blank(&self) -> bool {
-        self.text.chars().all(char::is_whitespace)
+        self.blank
     }
 
     /// Where its ink must be: the middle of its advance, from the baseline to the height of a capital.
@@ -103,8 +106,10 @@ impl<'b> Canvas<'b> {
         Self { paper, budget, glyphs: Vec::new(), pictures: Vec::new(), segments: Vec::new(), paints: Vec::new() }
     }
 
-    /// Adds the glyphs of one text operator, painted in `shades` under `clip`.
-    pub(super) fn text(&mut self, glyphs: Vec<Glyph>, shades: &[Shade], clip: Clip) -> Result<(), Unreadable> {
+    /// Looks at the glyphs of one text operator, those from `start` on, painted in `shades` under `clip`. White space is nothing
+    /// that anybody needs to see.
+    pub(super) fn text(&mut self, start: usize, shades: &[Shade], clip: Clip) -> Result<(), Unreadable> {
+        let glyphs = self.glyphs.get(start..).unwrap_or_default();
         let mut around: Option<Area> = None;
         for glyph in glyphs.iter().filter(|g| !g.is_blank()) {
             let core = glyph.core();
@@ -121,17 +126,10 @@ impl<'b> Canvas<'b> {
             around = Some(around.map_or(core, |a| a.union(core)));
         }
         if let Some(area) = around {
-            self.check_background(&glyphs, area, shades)?;
-            let start = self.glyphs.len();
-            self.segments.push(Segment { start, end: start + glyphs.len(), area });
+            self.check_background(glyphs, area, shades)?;
+            self.segments.push(Segment { start, end: self.glyphs.len(), area });
         }
-        self.glyphs.extend(glyphs);
         Ok(())
-    }
-
-    /// Adds white space, which nobody needs to see.
-    pub(super) fn blank(&mut self, glyphs: Vec<Glyph>) {
-        self.glyphs.extend(glyphs);
     }
 
     /// Every background that may show behind a glyph must be told from it.

@@ -1,12 +1,11 @@
 //! Composite fonts (ISO 32000-2, 9.7): code to CID by a character map, CID to text by ToUnicode, Adobe-Japan1 or the embedded font.
 //! Wherever two of these speak, they must say the same.
 
-use std::collections::HashMap;
-
 use super::Unreadable;
 use super::budget::Budget;
 use super::cmap::CharacterMap;
 use super::font::{Shown, plausible, to_unicode};
+use super::glyph_text::GlyphText;
 use super::objects::Objects;
 use super::predefined::{Predefined, japan1_text, shows_as};
 use super::truetype::{DIRECTORY, GlyphChars};
@@ -34,7 +33,8 @@ enum Glyphs {
 /// Widths by CID, singly and by range.
 #[derive(Default)]
 struct Widths {
-    each: HashMap<u32, f64>,
+    /// Sorted; of one CID the last counts.
+    each: Vec<(u32, f64)>,
     /// First, last, width; sorted, without overlap.
     ranges: Vec<(u32, u32, f64)>,
 }
@@ -136,10 +136,10 @@ impl CidFont {
         } else {
             self.by_glyph(cid, declared)?
         };
-        Ok(Shown { text: plausible(text)?, width: self.width(cid), is_space_code: bytes == 1 && code == 32 })
+        Ok(Shown::new(plausible(text)?, self.width(cid), bytes == 1 && code == 32))
     }
 
-    fn by_glyph(&self, cid: u32, declared: Option<String>) -> Result<String, Unreadable> {
+    fn by_glyph(&self, cid: u32, declared: Option<GlyphText>) -> Result<GlyphText, Unreadable> {
         let (chars, glyph) = match &self.glyphs {
             Glyphs::None => return declared.ok_or(Unreadable("unmapped_code")),
             Glyphs::Identity(chars) => (chars, u16::try_from(cid).ok()),
@@ -152,17 +152,13 @@ impl CidFont {
             Some(declared) => {
                 let mut claims = chars.of(glyph).peekable();
                 let silent = claims.peek().is_none();
-                if silent || claims.any(|c| same(&declared, c.encode_utf8(&mut [0; 4]))) {
-                    Ok(declared)
-                } else {
-                    Err(CONTRADICTING)
-                }
+                if silent || claims.any(|c| same(&declared, &c.into())) { Ok(declared) } else { Err(CONTRADICTING) }
             }
             None => {
                 let mut claims = chars.of(glyph);
-                let first = claims.next().ok_or(Unreadable("unmapped_code"))?.to_string();
+                let first = claims.next().ok_or(Unreadable("unmapped_code"))?.into();
                 // Without ToUnicode, a glyph of several characters says nothing certain.
-                let certain = claims.all(|c| same(&first, c.encode_utf8(&mut [0; 4])));
+                let certain = claims.all(|c| same(&first, &c.into()));
                 if certain { Ok(first) } else { Err(Unreadable("unmapped_code")) }
             }
         }
@@ -174,7 +170,12 @@ impl CidFont {
             let (_, last, width) = self.widths.ranges.get(after.checked_sub(1)?)?;
             (cid <= *last).then_some(*width)
         };
-        self.widths.each.get(&cid).copied().or_else(ranged).unwrap_or(self.default_width)
+        let single = || {
+            let after = self.widths.each.partition_point(|(each, _)| *each <= cid);
+            let (each, width) = self.widths.each.get(after.checked_sub(1)?)?;
+            (*each == cid).then_some(*width)
+        };
+        single().or_else(ranged).unwrap_or(self.default_width)
     }
 }
 
@@ -214,7 +215,7 @@ fn widths(objects: &Objects<'_>, descendant: &Dict<'_>, budget: &Budget) -> Resu
                 budget.inflate(32 * each.len())?;
                 widths.each.reserve(each.len());
                 for (cid, width) in (first..).zip(each) {
-                    widths.each.insert(cid, objects.resolve(width)?.number().ok_or(MALFORMED)?);
+                    widths.each.push((cid, objects.resolve(width)?.number().ok_or(MALFORMED)?));
                 }
             }
             last => {
@@ -225,6 +226,7 @@ fn widths(objects: &Objects<'_>, descendant: &Dict<'_>, budget: &Budget) -> Resu
             }
         }
     }
+    widths.each.sort_by_key(|(cid, _)| *cid);
     widths.ranges.sort_by_key(|(first, ..)| *first);
     let overlap = widths.ranges.windows(2).any(|pair| matches!(pair, [(_, last, _), (first, ..)] if first <= last));
     if overlap { Err(MALFORMED) } else { Ok(widths) }

@@ -2,6 +2,7 @@
 
 use super::Unreadable;
 use super::budget::Budget;
+use super::glyph_text::GlyphText;
 use super::lex::{Lexer, Token};
 use super::predefined::Predefined;
 
@@ -9,15 +10,15 @@ const MALFORMED: Unreadable = Unreadable("malformed_cmap");
 const CONTRADICTING: Unreadable = Unreadable("contradicting_maps");
 
 /// What a range of codes leads to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 enum Target {
-    /// The text of the first code; later ones raise its last UTF-16 unit.
-    Text(Vec<u16>),
+    /// The text of the first code, a stretch of the map's UTF-16 units; later codes raise its last one.
+    Text { start: u32, units: u16 },
     /// The CID of the first code.
     Cid(u32),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 struct Range {
     /// Bytes per code; 0 for ToUnicode, where producers disagree.
     bytes: u8,
@@ -30,6 +31,8 @@ struct Range {
 #[derive(Default)]
 pub(super) struct CharacterMap {
     ranges: Vec<Range>,
+    /// All texts, one after the other.
+    units: Vec<u16>,
     codespace: Vec<(u8, u32, u32)>,
     base: Option<&'static Predefined>,
     /// The name it gives itself.
@@ -89,22 +92,34 @@ impl CharacterMap {
     /// Lines of `code target` or `low high target` up to `end`.
     fn entries(&mut self, lexer: &mut Lexer<'_>, end: &[u8], range: bool, budget: &Budget) -> Result<(), Unreadable> {
         let text = end.starts_with(b"endbf");
-        let mut next = || lexer.next().map_err(|_| MALFORMED)?.ok_or(MALFORMED);
         loop {
             // What one entry costs to keep.
             budget.inflate(64)?;
-            let (bytes, low) = match next()? {
-                Token::Keyword(keyword) if keyword == end => return Ok(()),
-                token => code(&token)?,
+            let (bytes, low) = match lexer.short_code() {
+                Some(code) => code,
+                None => match next(lexer)? {
+                    Token::Keyword(keyword) if keyword == end => return Ok(()),
+                    token => code(&token)?,
+                },
             };
-            let (high_bytes, high) = if range { code(&next()?)? } else { (bytes, low) };
+            let (high_bytes, high) = match range.then(|| lexer.short_code()) {
+                None => (bytes, low),
+                Some(Some(code)) => code,
+                Some(None) => code(&next(lexer)?)?,
+            };
             if high < low || high_bytes != bytes {
                 return Err(MALFORMED);
             }
             let bytes = if text { 0 } else { bytes };
-            match next()? {
+            if text && let Some(target) = lexer.short_code() {
+                let target = self.short_text(target)?;
+                self.ranges.push(Range { bytes, low, high, target });
+                continue;
+            }
+            match next(lexer)? {
                 Token::String(target) if text => {
-                    self.ranges.push(Range { bytes, low, high, target: Target::Text(utf16(&target)?) });
+                    let target = self.text_of(&target)?;
+                    self.ranges.push(Range { bytes, low, high, target });
                 }
                 Token::Number(target) if !text => {
                     let cid = target.unsigned().filter(|cid| *cid <= 0xffff).ok_or(MALFORMED)?;
@@ -113,11 +128,16 @@ impl CharacterMap {
                 Token::ArrayOpen if text && range => {
                     for code in low..=high {
                         budget.inflate(64)?;
-                        let Token::String(target) = next()? else { return Err(MALFORMED) };
-                        let target = Target::Text(utf16(&target)?);
+                        let target = match lexer.short_code() {
+                            Some(target) => self.short_text(target)?,
+                            None => {
+                                let Token::String(target) = next(lexer)? else { return Err(MALFORMED) };
+                                self.text_of(&target)?
+                            }
+                        };
                         self.ranges.push(Range { bytes, low: code, high: code, target });
                     }
-                    if next()? != Token::ArrayClose {
+                    if next(lexer)? != Token::ArrayClose {
                         return Err(MALFORMED);
                     }
                 }
@@ -127,13 +147,12 @@ impl CharacterMap {
     }
 
     fn codespace(&mut self, lexer: &mut Lexer<'_>) -> Result<(), Unreadable> {
-        let mut next = || lexer.next().map_err(|_| MALFORMED)?.ok_or(MALFORMED);
         loop {
-            let (bytes, low) = match next()? {
+            let (bytes, low) = match next(lexer)? {
                 Token::Keyword(b"endcodespacerange") => return Ok(()),
                 token => code(&token)?,
             };
-            let (high_bytes, high) = code(&next()?)?;
+            let (high_bytes, high) = code(&next(lexer)?)?;
             if bytes != high_bytes || self.codespace.len() >= 64 {
                 return Err(MALFORMED);
             }
@@ -144,6 +163,10 @@ impl CharacterMap {
     /// Sorts, and refuses overlapping ranges that disagree.
     fn settle(&mut self, budget: &Budget) -> Result<(), Unreadable> {
         self.ranges.sort_by_key(|r| (r.bytes, r.low, std::cmp::Reverse(r.high)));
+        let apart = |a: &Range, b: &Range| a.bytes != b.bytes || a.high < b.low;
+        if self.ranges.is_sorted_by(apart) {
+            return Ok(());
+        }
         let mut settled: Vec<Range> = Vec::with_capacity(self.ranges.len());
         for range in std::mem::take(&mut self.ranges) {
             let Some(last) = settled.last().filter(|l| l.bytes == range.bytes && range.low <= l.high) else {
@@ -152,7 +175,8 @@ impl CharacterMap {
             };
             budget.compare((range.high - range.low) as usize + 1)?;
             // What is said twice must be said the same, and must not reach further.
-            let agrees = range.high <= last.high && (range.low..=range.high).all(|c| range.at(c) == last.at(c));
+            let agrees =
+                range.high <= last.high && (range.low..=range.high).all(|c| self.at(&range, c) == self.at(last, c));
             if !agrees {
                 return Err(CONTRADICTING);
             }
@@ -161,24 +185,73 @@ impl CharacterMap {
         Ok(())
     }
 
-    fn find(&self, code: u32, bytes: u8) -> Option<Target> {
+    /// What the range of a code says of it.
+    fn find(&self, code: u32, bytes: u8) -> Option<Found<'_>> {
         let after = self.ranges.partition_point(|r| (r.bytes, r.low) <= (bytes, code));
         let range = self.ranges.get(after.checked_sub(1)?)?;
-        (range.bytes == bytes && code <= range.high).then(|| range.at(code)).flatten()
+        (range.bytes == bytes && code <= range.high).then(|| self.at(range, code)).flatten()
+    }
+
+    fn at(&self, range: &Range, code: u32) -> Option<Found<'_>> {
+        let offset = code.checked_sub(range.low)?;
+        match range.target {
+            Target::Cid(cid) => cid.checked_add(offset).map(Found::Cid),
+            Target::Text { start, units } => {
+                let start = start as usize;
+                let text = self.units.get(start..start + usize::from(units))?;
+                match text.split_last() {
+                    None => (offset == 0).then_some(Found::Text(text, None)),
+                    Some((last, before)) => {
+                        let last = last.checked_add(u16::try_from(offset).ok()?)?;
+                        Some(Found::Text(before, Some(last)))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps the text of a string.
+    fn text_of(&mut self, bytes: &[u8]) -> Result<Target, Unreadable> {
+        let start = self.units.len();
+        match bytes {
+            // Some producers write one byte for ASCII.
+            [byte] => self.units.push(u16::from(*byte)),
+            _ if bytes.len().is_multiple_of(2) && bytes.len() <= 512 => {
+                self.units.extend(bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair)));
+            }
+            _ => return Err(MALFORMED),
+        }
+        let units = (self.units.len() - start) as u16;
+        u32::try_from(start).map(|start| Target::Text { start, units }).map_err(|_| MALFORMED)
+    }
+
+    /// Keeps the text of a string of one to four bytes.
+    fn short_text(&mut self, (bytes, value): (u8, u32)) -> Result<Target, Unreadable> {
+        let [.., a, b, c, d] = value.to_be_bytes();
+        match bytes {
+            1 => self.text_of(&[d]),
+            2 => self.text_of(&[c, d]),
+            4 => self.text_of(&[a, b, c, d]),
+            _ => Err(MALFORMED),
+        }
     }
 
     /// The Unicode text of a code.
-    pub(super) fn text(&self, code: u32) -> Option<String> {
+    pub(super) fn text(&self, code: u32) -> Option<GlyphText> {
         match self.find(code, 0)? {
-            Target::Text(units) => String::from_utf16(&units).ok(),
-            Target::Cid(_) => None,
+            Found::Text([], Some(unit)) => GlyphText::from_utf16(&[unit]),
+            Found::Text(before, last) => {
+                let units: Vec<u16> = before.iter().copied().chain(last).collect();
+                GlyphText::from_utf16(&units)
+            }
+            Found::Cid(_) => None,
         }
     }
 
     /// The CID of a code of so many bytes.
     pub(super) fn cid(&self, code: u32, bytes: u8) -> Option<u32> {
         match self.find(code, bytes) {
-            Some(Target::Cid(cid)) => Some(cid),
+            Some(Found::Cid(cid)) => Some(cid),
             _ => self.base?.cid(code, bytes),
         }
     }
@@ -197,20 +270,16 @@ impl CharacterMap {
     }
 }
 
-impl Range {
-    fn at(&self, code: u32) -> Option<Target> {
-        let offset = code.checked_sub(self.low)?;
-        match &self.target {
-            Target::Cid(cid) => cid.checked_add(offset).map(Target::Cid),
-            Target::Text(units) if offset == 0 => Some(Target::Text(units.clone())),
-            Target::Text(units) => {
-                let mut units = units.clone();
-                let last = units.last_mut()?;
-                *last = last.checked_add(u16::try_from(offset).ok()?)?;
-                Some(Target::Text(units))
-            }
-        }
-    }
+/// What a map says of one code.
+#[derive(PartialEq)]
+enum Found<'m> {
+    /// UTF-16 units, the last one apart.
+    Text(&'m [u16], Option<u16>),
+    Cid(u32),
+}
+
+fn next<'a>(lexer: &mut Lexer<'a>) -> Result<Token<'a>, Unreadable> {
+    lexer.next().map_err(|_| MALFORMED)?.ok_or(MALFORMED)
 }
 
 /// A code of one to four bytes.
@@ -220,17 +289,6 @@ fn code(token: &Token<'_>) -> Result<(u8, u32), Unreadable> {
         return Err(MALFORMED);
     }
     Ok((bytes.len() as u8, bytes.iter().fold(0, |code, b| code << 8 | u32::from(*b))))
-}
-
-fn utf16(bytes: &[u8]) -> Result<Vec<u16>, Unreadable> {
-    match bytes {
-        // Some producers write one byte for ASCII.
-        [byte] => Ok(vec![u16::from(*byte)]),
-        _ if bytes.len().is_multiple_of(2) && bytes.len() <= 512 => {
-            Ok(bytes.chunks_exact(2).map(|b| b.iter().fold(0, |unit, b| unit << 8 | u16::from(*b))).collect())
-        }
-        _ => Err(MALFORMED),
-    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use super::Unreadable;
 use super::budget::Budget;
 use super::cid_font::CidFont;
 use super::cmap::CharacterMap;
 use super::encoding::{Encoding, glyph_char};
+use super::glyph_text::GlyphText;
+use super::known::Known;
 use super::objects::Objects;
 use super::value::{Dict, Value};
 use super::words::same;
@@ -18,11 +19,20 @@ const MALFORMED: Unreadable = Unreadable("malformed_font");
 /// One shown code.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Shown {
-    pub(super) text: Rc<str>,
+    pub(super) text: GlyphText,
     /// Advance in thousandths of the font size.
     pub(super) width: f64,
     /// The single byte 32, to which word spacing applies.
     pub(super) is_space_code: bool,
+    /// White space and nothing else.
+    pub(super) is_blank: bool,
+}
+
+impl Shown {
+    pub(super) fn new(text: GlyphText, width: f64, is_space_code: bool) -> Self {
+        let is_blank = text.all(char::is_whitespace);
+        Self { text, width, is_space_code, is_blank }
+    }
 }
 
 enum Sort {
@@ -35,7 +45,7 @@ enum Sort {
 /// A font, with what its codes were found to mean.
 pub(super) struct Font {
     sort: Sort,
-    known: RefCell<HashMap<u32, Shown>>,
+    known: RefCell<Known>,
 }
 
 impl Font {
@@ -55,6 +65,7 @@ impl Font {
     pub(super) fn show(
         &self,
         bytes: &[u8],
+        budget: &Budget,
         mut each: impl FnMut(&Shown) -> Result<(), Unreadable>,
     ) -> Result<(), Unreadable> {
         let mut known = self.known.borrow_mut();
@@ -68,32 +79,27 @@ impl Font {
             let (code, tail) = rest.split_at_checked(length).ok_or(Unreadable("unmapped_code"))?;
             rest = tail;
             let code = code.iter().fold(0u32, |code, b| code << 8 | u32::from(*b));
-            // The length belongs to the key: one byte 41 is not two bytes 0041. Four-byte codes fill the word, and start high.
-            let key = if length < 4 { code | (length as u32) << 28 } else { code };
-            let shown = match known.entry(key) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => entry.insert(match &self.sort {
-                    Sort::Simple(font) => font.shown(code as u8)?,
-                    Sort::Cid(font) => font.shown(code, length as u8)?,
-                    Sort::Type3 => return Err(Unreadable("type3_font")),
-                }),
-            };
-            each(shown)?;
+            each(known.get(code, length as u8, budget, || match &self.sort {
+                Sort::Simple(font) => font.shown(code as u8),
+                Sort::Cid(font) => font.shown(code, length as u8),
+                Sort::Type3 => Err(Unreadable("type3_font")),
+            })?)?;
         }
         Ok(())
     }
 }
 
 /// Refuses what is no text: nothing, a replacement character, controls. Private use characters are kept: the checks decide.
-pub(super) fn plausible(text: String) -> Result<Rc<str>, Unreadable> {
-    if text.contains('\u{fffd}') {
+pub(super) fn plausible(text: GlyphText) -> Result<GlyphText, Unreadable> {
+    if !text.all(|c| c != '\u{fffd}') {
         return Err(Unreadable("replacement_character"));
     }
     let noncharacter = |c: char| (u32::from(c) & 0xfffe) == 0xfffe || ('\u{fdd0}'..='\u{fdef}').contains(&c);
-    if text.is_empty() || text.chars().any(|c| (c.is_control() && c != '\t') || noncharacter(c)) {
+    let printed = |c: char| (!c.is_control() || c == '\t') && !noncharacter(c);
+    if text == GlyphText::from("") || !text.all(printed) {
         return Err(Unreadable("unmapped_code"));
     }
-    Ok(text.into())
+    Ok(text)
 }
 
 /// The ToUnicode map of a font; only streams are understood.
@@ -173,7 +179,7 @@ impl SimpleFont {
             Some(char) => *char,
             None => self.base.and_then(|base| base.char(code)),
         };
-        let encoded = encoded.map(String::from);
+        let encoded = encoded.map(GlyphText::from);
         let declared = self.to_unicode.as_ref().and_then(|map| map.text(u32::from(code)));
         let text = match (declared, encoded) {
             (Some(declared), Some(encoded)) if !same(&declared, &encoded) => {
@@ -192,7 +198,7 @@ impl SimpleFont {
             None if self.missing != 0.0 => self.missing,
             None => standard().unwrap_or(if self.standard.is_some() { 556.0 } else { 0.0 }),
         };
-        Ok(Shown { text: plausible(text)?, width, is_space_code: code == 32 })
+        Ok(Shown::new(plausible(text)?, width, code == 32))
     }
 }
 

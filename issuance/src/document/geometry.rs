@@ -23,6 +23,12 @@ impl Matrix {
         Self([a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + l])
     }
 
+    /// Moves along its own first axis.
+    pub(super) fn advance(&mut self, by: f64) {
+        let [a, b, _, _, e, f] = &mut self.0;
+        (*e, *f) = (by * *a + *e, by * *b + *f);
+    }
+
     pub(super) fn apply(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.0;
         (a * x + c * y + e, b * x + d * y + f)

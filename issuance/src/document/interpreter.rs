@@ -1,7 +1,7 @@
 //! Runs the content of a page (ISO 32000-2, 8 and 9) onto a [`Canvas`]: graphics state, paths, pictures, forms and marks.
 //! Text operators are in [`super::text`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::budget::Budget;
@@ -32,7 +32,7 @@ pub(super) struct Interpreter<'o, 'a> {
     pub(super) objects: &'o Objects<'a>,
     pub(super) budget: &'o Budget,
     pub(super) layers: &'o Layers,
-    pub(super) fonts: HashMap<u32, Rc<Font>>,
+    pub(super) fonts: BTreeMap<u32, Rc<Font>>,
 }
 
 /// An open marked-content sequence.
@@ -405,7 +405,8 @@ impl<'o, 'a> Run<'_, 'o, 'a> {
         }
         if let Some(instead) = mark.instead {
             self.interpreter.budget.compare(inside.len())?;
-            let text: String = inside.iter().map(|g| &*g.text).collect();
+            let mut text = String::new();
+            inside.iter().for_each(|glyph| glyph.text.push_to(&mut text));
             // What is said of a picture replaces no text.
             if !inside.is_empty() && !same_words(&text, &instead) {
                 return Err(Unreadable("replaced_text"));

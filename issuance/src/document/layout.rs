@@ -153,7 +153,7 @@ impl OpenRun {
             self.text.push(' ');
         }
         for glyph in fragment.glyphs {
-            self.text.push_str(&glyph.text);
+            glyph.text.push_to(&mut self.text);
             self.x1 = self.x1.max(glyph.x1);
             self.pen = self.pen.max(glyph.pen);
         }
@@ -177,12 +177,13 @@ impl OpenRun {
 mod tests {
     use super::*;
     use crate::document::Limits;
+    use crate::document::font::Shown;
 
     /// One glyph of 4 mm per character, from `x` on.
     fn word(text: &str, x: f64, baseline: f64) -> Vec<Glyph> {
         let mut at = x;
         let glyph = |c: char| {
-            let glyph = Glyph::new(c.to_string().into(), at, at + 4.0, at + 4.0, baseline, 4.0);
+            let glyph = Glyph::new(&Shown::new(c.into(), 1000.0, false), [at, at + 4.0, at + 4.0], baseline, 4.0);
             at += 4.0;
             glyph
         };

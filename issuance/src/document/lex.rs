@@ -40,26 +40,77 @@ impl Number {
 
 const MALFORMED: Unreadable = Unreadable("malformed");
 
-/// White space of PDF.
-pub(super) const fn is_white(byte: u8) -> bool {
-    matches!(byte, 0 | 9 | 10 | 12 | 13 | 32)
-}
+/// Powers of ten; whole numbers of as many digits are exact too.
+const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-const fn is_delimiter(byte: u8) -> bool {
-    matches!(byte, b'(' | b')' | b'<' | b'>' | b'[' | b']' | b'{' | b'}' | b'/' | b'%')
-}
+const REGULAR: u8 = 0;
+const WHITE: u8 = 1;
+const DELIMITER: u8 = 2;
 
-const fn is_regular(byte: u8) -> bool {
-    !is_white(byte) && !is_delimiter(byte)
-}
-
-const fn hex_value(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
+/// White space, delimiter or regular, by byte.
+const CLASS: [u8; 256] = {
+    let mut class = [REGULAR; 256];
+    let (white, delimiters) = (b"\0\t\n\x0c\r ", b"()<>[]{}/%");
+    let mut i = 0;
+    while i < white.len() {
+        class[white[i] as usize] = WHITE;
+        i += 1;
     }
+    i = 0;
+    while i < delimiters.len() {
+        class[delimiters[i] as usize] = DELIMITER;
+        i += 1;
+    }
+    class
+};
+
+/// Not the value of any digit.
+const NO_DIGIT: u8 = 0xff;
+
+/// The value of each hexadecimal digit.
+const HEX: [u8; 256] = {
+    let mut hex = [NO_DIGIT; 256];
+    let mut i = 0;
+    while i < 16 {
+        hex[b"0123456789abcdef"[i] as usize] = i as u8;
+        hex[b"0123456789ABCDEF"[i] as usize] = i as u8;
+        i += 1;
+    }
+    hex
+};
+
+/// White space of PDF.
+pub(super) fn is_white(byte: u8) -> bool {
+    class(byte) == WHITE
+}
+
+fn is_regular(byte: u8) -> bool {
+    class(byte) == REGULAR
+}
+
+fn class(byte: u8) -> u8 {
+    CLASS.get(usize::from(byte)).copied().unwrap_or(REGULAR)
+}
+
+fn hex_value(byte: u8) -> Option<u8> {
+    HEX.get(usize::from(byte)).copied().filter(|value| *value != NO_DIGIT)
+}
+
+/// The bytes of an even number of hexadecimal digits without anything between them.
+fn hex_pairs(digits: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, odd) = digits.as_chunks::<2>();
+    if !odd.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(pairs.len());
+    let mut wrong = 0;
+    for [high, low] in pairs {
+        let [high, low] = [high, low].map(|digit| HEX.get(usize::from(*digit)).copied().unwrap_or(NO_DIGIT));
+        wrong |= high | low;
+        bytes.push(high << 4 | low & 0xf);
+    }
+    // Only what is no digit has a high bit.
+    (wrong & 0xf0 == 0).then_some(bytes)
 }
 
 impl<'a> Lexer<'a> {
@@ -133,6 +184,25 @@ impl<'a> Lexer<'a> {
         Ok(Some(token))
     }
 
+    /// The next token where it is a string of one to four bytes written as pairs of hexadecimal digits: how many bytes, and their
+    /// value. `None`, and nothing taken, where it is anything else.
+    pub(super) fn short_code(&mut self) -> Option<(u8, u32)> {
+        self.skip_blank();
+        let [b'<', rest @ ..] = self.rest() else { return None };
+        let mut value = 0u32;
+        for (digits, &byte) in rest.iter().take(9).enumerate() {
+            match hex_value(byte) {
+                Some(digit) if digits < 8 => value = value << 4 | u32::from(digit),
+                None if byte == b'>' && digits > 0 && digits.is_multiple_of(2) => {
+                    self.at += digits + 2;
+                    return Some((digits as u8 / 2, value));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
     fn regular(&mut self) -> &'a [u8] {
         let rest = self.rest();
         let length = rest.iter().position(|b| !is_regular(*b)).unwrap_or(rest.len());
@@ -140,7 +210,41 @@ impl<'a> Lexer<'a> {
         rest.get(..length).unwrap_or_default()
     }
 
+    /// Most numbers are short: a sign, digits, perhaps a point. All others take the long way to the same value.
     fn number(&mut self) -> Result<Number, Unreadable> {
+        let rest = self.rest();
+        let (negative, signed) = match rest.first() {
+            Some(b'-') => (true, 1),
+            Some(b'+') => (false, 1),
+            _ => (false, 0),
+        };
+        let (mut mantissa, mut digits, mut decimals, mut point) = (0u64, 0usize, 0usize, false);
+        let mut end = rest.len();
+        for (at, &byte) in rest.iter().enumerate().skip(signed) {
+            match byte {
+                b'0'..=b'9' => {
+                    mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                    digits += 1;
+                    decimals += usize::from(point);
+                }
+                b'.' if !point => point = true,
+                _ if is_regular(byte) => return Err(MALFORMED),
+                _ => {
+                    end = at;
+                    break;
+                }
+            }
+        }
+        // Up to here every step is exact; and a mantissa of this length has not wrapped.
+        let Some(scale) = POWERS.get(decimals).filter(|_| (1..POWERS.len()).contains(&digits)) else {
+            return self.long_number();
+        };
+        self.at += end;
+        let value = mantissa as f64 / scale;
+        Ok(Number { value: if negative { -value } else { value }, integer: !point })
+    }
+
+    fn long_number(&mut self) -> Result<Number, Unreadable> {
         let text = self.regular();
         let (negative, digits) = match text {
             [b'-', digits @ ..] => (true, digits),
@@ -251,6 +355,14 @@ impl<'a> Lexer<'a> {
 
     fn hexadecimal(&mut self) -> Result<Token<'a>, Unreadable> {
         self.at += 1;
+        let rest = self.rest();
+        // The usual string has nothing but pairs of digits.
+        if let Some(end) = memchr::memchr(b'>', rest)
+            && let Some(text) = rest.get(..end).and_then(hex_pairs)
+        {
+            self.at += end + 1;
+            return Ok(Token::String(Cow::Owned(text)));
+        }
         let mut text = Vec::new();
         let mut high = None;
         loop {

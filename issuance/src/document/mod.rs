@@ -15,8 +15,10 @@ mod file;
 mod filter;
 mod font;
 mod geometry;
+mod glyph_text;
 mod inline_image;
 mod interpreter;
+mod known;
 mod layout;
 mod lex;
 mod objects;
@@ -30,7 +32,7 @@ mod value;
 mod words;
 mod xref;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use budget::Budget;
 use canvas::{Canvas, Clip};
@@ -179,7 +181,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Document, Unreadable> {
     if nodes.is_empty() {
         return Err(Unreadable("no_text"));
     }
-    let mut interpreter = Interpreter { objects: &objects, budget: &budget, layers: &layers, fonts: HashMap::new() };
+    let mut interpreter = Interpreter { objects: &objects, budget: &budget, layers: &layers, fonts: BTreeMap::new() };
     let pages = nodes.iter().map(|node| read_page(&mut interpreter, node)).collect::<Result<_, _>>()?;
     Ok(Document::from_pages(pages))
 }

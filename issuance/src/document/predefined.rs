@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use hayro_cmap::{BfString, CMap, CMapName, load_embedded};
 
 use super::Unreadable;
+use super::glyph_text::GlyphText;
 
 /// How many bytes a code takes, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,36 @@ impl Codes {
 pub(super) struct Predefined {
     name: &'static str,
     pub(super) codes: Codes,
-    map: OnceLock<Option<CMap>>,
+    map: OnceLock<Option<Map>>,
+}
+
+/// A map as it is asked: codes of one and two bytes by their place, 0 where there is no CID.
+struct Map {
+    one: [u16; 0x100],
+    two: Box<[u16]>,
+    all: CMap,
+}
+
+impl Map {
+    fn load(name: &str) -> Option<Self> {
+        let all = load(name)?;
+        let cid = |code, bytes| all.lookup_cid_code(code, bytes).and_then(|cid| u16::try_from(cid).ok()).unwrap_or(0);
+        let mut one = [0; 0x100];
+        for (code, place) in (0..).zip(&mut one) {
+            *place = cid(code, 1);
+        }
+        let two = (0..=0xffff).map(|code| cid(code, 2)).collect();
+        Some(Self { one, two, all })
+    }
+
+    fn cid(&self, code: u32, bytes: u8) -> Option<u32> {
+        let near = match bytes {
+            1 => &self.one[..],
+            2 => &self.two,
+            _ => return self.all.lookup_cid_code(code, bytes).filter(|cid| *cid != 0),
+        };
+        near.get(code as usize).copied().filter(|cid| *cid != 0).map(u32::from)
+    }
 }
 
 static PREDEFINED: [Predefined; 11] = [
@@ -68,7 +98,7 @@ impl Predefined {
 
     /// The CID of a code.
     pub(super) fn cid(&self, code: u32, bytes: u8) -> Option<u32> {
-        self.map.get_or_init(|| load(self.name)).as_ref()?.lookup_cid_code(code, bytes).filter(|cid| *cid != 0)
+        self.map.get_or_init(|| Map::load(self.name)).as_ref()?.cid(code, bytes)
     }
 }
 
@@ -104,18 +134,17 @@ fn load_japan1() -> Option<Japan1> {
 }
 
 /// The text of an Adobe-Japan1 CID.
-pub(super) fn japan1_text(cid: u32) -> Option<String> {
+pub(super) fn japan1_text(cid: u32) -> Option<GlyphText> {
     let japan1 = JAPAN1.get_or_init(load_japan1).as_ref()?;
     if let Some(char) = japan1.chars.get(cid as usize).copied().flatten() {
-        return Some(char.to_string());
+        return Some(char.into());
     }
-    japan1.strings.iter().find(|(c, _)| *c == cid).map(|(_, text)| text.clone())
+    japan1.strings.iter().find(|(c, _)| *c == cid).map(|(_, text)| text.as_str().into())
 }
 
 /// Whether a Unicode map of Adobe-Japan1 itself shows this character as this CID.
-pub(super) fn shows_as(text: &str, cid: u32) -> bool {
-    let mut chars = text.chars();
-    let (Some(char), None) = (chars.next(), chars.next()) else { return false };
+pub(super) fn shows_as(text: &GlyphText, cid: u32) -> bool {
+    let GlyphText::Char(char) = text else { return false };
     let mut units = [0u16; 2];
     let (code, bytes) = match char.encode_utf16(&mut units) {
         [unit] => (u32::from(*unit), 2),
@@ -131,7 +160,7 @@ pub(super) fn shows_as(text: &str, cid: u32) -> bool {
 /// Parses every map now instead of during the first document.
 pub(super) fn warm() {
     for predefined in &PREDEFINED {
-        predefined.map.get_or_init(|| load(predefined.name));
+        predefined.map.get_or_init(|| Map::load(predefined.name));
     }
     JAPAN1.get_or_init(load_japan1);
 }

@@ -124,16 +124,16 @@ impl State {
     }
 
     /// Why text painted now would not be seen, if so; else the shades it is painted in.
-    pub(super) fn text_shades(&self) -> Result<Vec<Shade>, Unreadable> {
+    pub(super) fn text_shades(&self) -> Result<[Shade; 2], Unreadable> {
         let inks = match self.text.mode {
-            0 => vec![self.fill],
-            1 => vec![self.stroke],
-            2 => vec![self.fill, self.stroke],
+            0 => [self.fill, self.fill],
+            1 => [self.stroke, self.stroke],
+            2 => [self.fill, self.stroke],
             _ => return Err(Unreadable("invisible_text")),
         };
         if self.is_veiled() || !inks.iter().all(|ink| ink.is_opaque()) {
             return Err(Unreadable("transparent_text"));
         }
-        Ok(inks.into_iter().map(|ink| ink.shade).collect())
+        Ok(inks.map(|ink| ink.shade))
     }
 }

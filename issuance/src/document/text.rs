@@ -111,50 +111,54 @@ impl<'o, 'a> Run<'_, 'o, 'a> {
         let (size, scale) = (parameters.size, parameters.scale);
         let to_page = self.state.matrix;
         let budget = self.interpreter.budget;
-        let base = Matrix([size * scale, 0.0, 0.0, size, 0.0, parameters.rise]);
-        let mut glyphs = Vec::new();
+        let rise = parameters.rise;
+        let base = Matrix([size * scale, 0.0, 0.0, size, 0.0, rise]);
+        let glyphs = &mut self.canvas.glyphs;
+        let start = glyphs.len();
+        let mut seen = false;
         for item in items {
             match item {
-                Value::Number(number) => {
-                    let shift = -number.value / 1000.0 * size * scale;
-                    text.matrix = Matrix::translate(shift, 0.0).then(text.matrix);
-                }
-                Value::String(string) => font.show(string, |shown| {
-                    let spacing =
-                        parameters.character_spacing + if shown.is_space_code { parameters.word_spacing } else { 0.0 };
-                    let width = shown.width / 1000.0;
-                    let glyph = base.then(text.matrix).then(to_page);
-                    let [a, b, c, d, x, baseline] = glyph.0;
-                    if !glyph.is_finite() {
-                        return Err(MALFORMED);
-                    }
+                Value::Number(number) => text.matrix.advance(-number.value / 1000.0 * size * scale),
+                Value::String(string) => {
+                    // Within a string only the place changes.
+                    let shape = base.then(text.matrix).then(to_page);
+                    let Matrix([a, b, c, d, ..]) = shape;
+                    let Matrix([_, _, slant, ..]) = text.matrix.then(to_page);
                     let height = -d;
                     let upright = a > 0.0 && height > 0.0 && b.abs() <= 0.02 * a && c.abs() <= 0.5 * height;
-                    let blank = shown.text.chars().all(char::is_whitespace);
-                    if !upright && !blank {
-                        return Err(Unreadable(if a == 0.0 && b == 0.0 { "tiny_text" } else { "rotated_text" }));
-                    }
                     // Squeezed to less than half, small text is a line.
                     let size_mm = height.min(2.0 * a);
-                    let advance = Matrix::translate((width * size + spacing) * scale, 0.0).then(text.matrix);
-                    let (pen, _) = advance.then(to_page).apply(0.0, parameters.rise);
-                    if upright {
-                        budget.inflate(size_of::<Glyph>())?;
-                        glyphs.push(Glyph::new(Rc::clone(&shown.text), x, x + width * a, pen, baseline, size_mm));
-                    }
-                    text.matrix = advance;
-                    Ok(())
-                })?,
+                    font.show(string, budget, |shown| {
+                        let Matrix([_, _, e, f, x, y]) = text.matrix;
+                        let (x, baseline) = to_page.apply(rise * e + x, rise * f + y);
+                        if !(shape.is_finite() && x.is_finite() && baseline.is_finite()) {
+                            return Err(MALFORMED);
+                        }
+                        if !upright && !shown.is_blank {
+                            return Err(Unreadable(if a == 0.0 && b == 0.0 { "tiny_text" } else { "rotated_text" }));
+                        }
+                        let word_spacing = if shown.is_space_code { parameters.word_spacing } else { 0.0 };
+                        let spacing = parameters.character_spacing + word_spacing;
+                        let width = shown.width / 1000.0;
+                        text.matrix.advance((width * size + spacing) * scale);
+                        if upright {
+                            budget.inflate(size_of::<Glyph>())?;
+                            let Matrix([.., next_x, next_y]) = text.matrix;
+                            let pen = slant * rise + to_page.apply(next_x, next_y).0;
+                            glyphs.push(Glyph::new(shown, [x, x + width * a, pen], baseline, size_mm));
+                            seen |= !shown.is_blank;
+                        }
+                        Ok(())
+                    })?;
+                }
                 _ => return Err(MALFORMED),
             }
         }
         self.text = Some(text);
-        if glyphs.iter().any(|g| !g.is_blank()) {
-            let shades = self.state.text_shades()?;
-            self.canvas.text(glyphs, &shades, self.state.clip)
-        } else {
-            self.canvas.blank(glyphs);
-            Ok(())
+        if !seen {
+            return Ok(());
         }
+        let shades = self.state.text_shades()?;
+        self.canvas.text(start, &shades, self.state.clip)
     }
 }

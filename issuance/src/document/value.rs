@@ -144,10 +144,10 @@ fn reference<'a>(lexer: &mut Lexer<'a>, number: Number, place: Place) -> Option<
         return None;
     }
     let target = number.unsigned()?;
-    // Most numbers in files are not references: look at the next byte before lexing ahead.
+    // Most numbers in files are not references: generation 0 begins with a 0.
     let mut ahead = *lexer;
     ahead.skip_blank();
-    ahead.rest().first().filter(|b| b.is_ascii_digit())?;
+    ahead.rest().first().filter(|b| **b == b'0')?;
     let Ok(Some(Token::Number(generation))) = ahead.next() else { return None };
     let Ok(Some(Token::Keyword(b"R"))) = ahead.next() else { return None };
     (generation.unsigned() == Some(0)).then(|| {
