@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sekisho_issuance::answer;
+use http::header::CONTENT_TYPE;
 use sekisho_issuance::checks::LOOKUP_REQUIREMENT_NOT_MET;
 use sekisho_issuance::id::{ResidentId, SessionId};
 use sekisho_issuance::normalize;
@@ -13,7 +13,6 @@ use sekisho_issuance::request::{Facts, Operation};
 use sekisho_issuance::verdict::{CheckName, Finding, Verdict};
 use sekisho_worker::assignment::{Answer, Assignment, BeforeGuard, Call, NotBegun, Unanswered};
 use sekisho_worker::owner::Attested;
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::bound::Bound;
@@ -202,13 +201,13 @@ fn learn(route: &Route, answer: &Answer) -> Result<Learned, &'static str> {
     const UNREADABLE: &str = "answer_unreadable";
     const MISSING: &str = "learned_fact_missing";
     let mut learned = Learned::default();
-    let wants_json = route.learn.iter().any(|rule| matches!(rule.from, Extractor::Json(_)));
-    let json = if wants_json { Some(answer::json(answer.body.as_slice()).map_err(|_| UNREADABLE)?) } else { None };
+    let wants_body = route.learn.iter().any(|rule| matches!(rule.from, Extractor::Body(_)));
+    let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let read = wants_body.then(|| route.dialect.read(answer.body.as_slice(), content_type)).transpose();
+    let body = read.map_err(|_| UNREADABLE)?;
     for rule in &route.learn {
         let text = match &rule.from {
-            Extractor::Json(pointer) => {
-                json.as_ref().and_then(|body: &Value| body.pointer(pointer)).and_then(answer::plain_text)
-            }
+            Extractor::Body(place) => body.as_ref().and_then(|body| body.find(place).plain()),
             Extractor::Header(name) => crate::layer::facts::header(&answer.headers, name).map_err(|()| UNREADABLE)?,
             Extractor::Path(_) | Extractor::Query(_) => None,
         };
@@ -260,7 +259,7 @@ pub(crate) fn asks_for_household(when: Option<&(Arc<str>, Arc<str>)>, facts: &Fa
 /// Everybody that a reply about `applicant` names; nobody where it is about another.
 fn members(lookup: &Lookup, applicant: Option<&ResidentId>, answer: &Answer) -> Option<Members> {
     let usable = answer.status == 200 && !answer.framing_surprise;
-    let reply = usable.then(|| lookup.fields.parse(answer.body.as_slice()).ok()).flatten()?;
+    let reply = usable.then(|| lookup.read(answer).ok()).flatten()?;
     let about = reply.people.first()?.id.as_ref();
     if about.is_none() || about != applicant {
         return None;
@@ -321,7 +320,7 @@ fn required(bound: &Bound) -> Option<BeforeGuard> {
         if answer.status != 200 || answer.framing_surprise {
             return Err("lookup");
         }
-        match lookup.fields.parse(answer.body.as_slice()) {
+        match lookup.read(answer) {
             Err(LOOKUP_REQUIREMENT_NOT_MET) => Err(REQUIREMENT),
             Ok(reply) if reply.people.first().is_some_and(|person| person.id == applicant) => Ok(()),
             _ => Err("lookup"),
@@ -388,7 +387,7 @@ mod tests {
             let headers = [("x-session", "s1"), ("x-terminal", "K-1")];
             let answer = stack().call(inbound(&edge, "GET", "/residents/r1", &headers, "")).await.unwrap();
             let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
-            serde_json::from_slice::<Value>(&body).unwrap()["reason"].as_str().unwrap().to_owned()
+            serde_json::from_slice::<serde_json::Value>(&body).unwrap()["reason"].as_str().unwrap().to_owned()
         };
         assert_ne!(ask().await, "not_durable");
         log.disk(Disk::Broken);

@@ -111,8 +111,13 @@ impl Problem {
         };
         let status = template.status.and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(default_status);
         let (body, media_type) = match &template.body {
-            Some(pattern) => (template.expand(pattern, self, &row, request), template.media_type.as_ref()),
-            None => (self.rfc9457(&row, status, request), "application/problem+json"),
+            Some(pattern) => {
+                let text = template.expand(pattern, self, &row, request);
+                // All that is put in was found to have a code when the file was read.
+                let bytes = template.charset.encode(&text).unwrap_or_default();
+                (bytes, template.media_type.as_ref())
+            }
+            None => (self.rfc9457(&row, status, request).into_bytes(), "application/problem+json"),
         };
         let mut response = Response::new(full(body));
         *response.status_mut() = status;
@@ -174,6 +179,8 @@ impl Problem {
 mod tests {
     use http_body_util::BodyExt;
 
+    use sekisho_issuance::answer::Charset;
+
     use super::*;
 
     fn text(response: Response<Body>) -> String {
@@ -208,6 +215,7 @@ mod tests {
             status: Some(200),
             body: Some(r#"{"result":"NG","code":"{code}","fact":"{fact}"}"#.into()),
             media_type: "application/json".into(),
+            charset: Default::default(),
             codes: [("withheld", "E901"), ("shed", "E902"), ("default", "E999")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),
@@ -221,6 +229,25 @@ mod tests {
         assert_eq!(shown(Problem::new(Code::Internal))["code"], "E999");
         assert_eq!(shown(Problem::refused("MOVED_OUT".into(), 409))["code"], "MOVED_OUT", "the client knows this one");
         assert_eq!(shown(Problem::new(Code::MissingFact).about("a\"},{\"b"))["fact"], "a\"},{\"b");
+    }
+
+    #[test]
+    fn every_no_can_be_said_in_every_charset() {
+        for charset in Charset::ALL {
+            let template = ProblemTemplate {
+                body: Some("<e c=\"{code}\">{message_ja}|{message_en}|{reason}</e>".into()),
+                media_type: format!("text/xml; charset={}", charset.name()).into(),
+                charset,
+                ..ProblemTemplate::default()
+            };
+            for code in Code::ALL {
+                let response = Problem::new(code).render(&template, RequestId::from_u128(7));
+                let bytes =
+                    futures_util::FutureExt::now_or_never(response.into_body().collect()).unwrap().unwrap().to_bytes();
+                let said = charset.decode(&bytes).unwrap();
+                assert!(said.contains(code.row().ja) && said.starts_with("<e c="), "{charset:?} {said}");
+            }
+        }
     }
 
     #[test]

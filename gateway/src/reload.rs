@@ -84,7 +84,8 @@ fn shape(route: &Route) -> String {
         Segment::Literal(text) => format!("/{text}"),
         Segment::Param(_) => "/{}".to_owned(),
     };
-    format!("{} {}", route.method, route.path.iter().map(segment).collect::<String>())
+    let when = route.when.as_ref().map(|when| when.values.join(" ")).unwrap_or_default();
+    format!("{} {} {when}", route.method, route.path.iter().map(segment).collect::<String>())
 }
 
 /// Reads a configuration file.
@@ -92,7 +93,7 @@ pub fn read(path: &Path) -> Result<Config, NotReloaded> {
     let bytes = std::fs::read(path)?;
     let text =
         String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "is not UTF-8"))?;
-    config::parse(&text).map_err(NotReloaded::Mistakes)
+    config::parse_in(&text, Some(path.parent().unwrap_or(Path::new(".")))).map_err(NotReloaded::Mistakes)
 }
 
 /// Puts the file at `path` in force, or says in log and metric why not.

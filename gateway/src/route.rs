@@ -1,13 +1,15 @@
 //! A declared operation, compiled: what a request must say, whom to ask, what to check. Frozen after loading.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, Method};
-use sekisho_issuance::answer::{self, AnswerView};
+use sekisho_issuance::answer::{AnswerView, Body, BodyPlace, Dialect};
 use sekisho_issuance::certificate::Kind;
-use sekisho_issuance::checks::{CheckPlan, LookupFields};
+use sekisho_issuance::checks::{CheckPlan, LookupFields, LookupReply};
 use sekisho_issuance::request::Operation;
+use sekisho_worker::assignment::Answer;
 
 use crate::problem::{Code, Problem, ProblemTemplate};
 use crate::template::RequestTemplate;
@@ -40,8 +42,8 @@ pub enum Extractor {
     Path(Arc<str>),
     /// The one value of a query parameter.
     Query(Arc<str>),
-    /// An RFC 6901 pointer into a JSON body.
-    Json(Arc<str>),
+    /// A place of the body.
+    Body(BodyPlace),
 }
 
 /// What a fact is called in a `facts` or `learn` table.
@@ -150,21 +152,39 @@ pub struct Lookup {
     pub max_response_bytes: usize,
 }
 
+impl Lookup {
+    /// Reads a reply; the reason is a stable word.
+    pub fn read(&self, answer: &Answer) -> Result<LookupReply, &'static str> {
+        let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        self.fields.parse_said(answer.body.as_slice(), content_type)
+    }
+}
+
+/// `when = { xml = "//j:Issue/j:Kind", in = ["02"] }`: which of the requests to one method and path a route is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct When {
+    /// Where the request says it.
+    pub from: Extractor,
+    /// What it says there.
+    pub values: Vec<Arc<str>>,
+}
+
 /// The backend's lawful "no": a closed list of codes that a kiosk may hear.
 #[derive(Debug, Clone)]
 pub struct Refusals {
     /// Status codes under which a refusal comes.
     pub status: Vec<u16>,
     /// Where its code stands.
-    pub code: Arc<str>,
+    pub code: BodyPlace,
     /// The codes that may be passed on.
     pub codes: Vec<Arc<str>>,
     /// Where it names the resident; a refusal that names another is a mismatch, and one that names nobody proves nothing.
-    pub resident: Option<Arc<str>>,
+    pub resident: Option<BodyPlace>,
+    /// What it is written in.
+    pub dialect: Dialect,
 }
 
 /// A refusal that was recognised.
-#[derive(Clone)]
 pub struct Refusal {
     /// The declared code.
     pub code: Arc<str>,
@@ -173,7 +193,7 @@ pub struct Refusal {
     /// The resident it names, where the route says where to look: personal data, hence no `Debug`.
     pub resident: Named,
     /// The whole of it, strictly read.
-    pub said: serde_json::Value,
+    pub said: Body,
 }
 
 /// Whom a refusal names. Personal data, hence no `Debug`.
@@ -194,16 +214,17 @@ impl Refusals {
             return None;
         }
         // What can be read in two ways is no refusal.
-        let said = answer::json(answer.body).ok()?;
-        let found = said.pointer(&self.code)?.as_str()?;
-        let code = self.codes.iter().find(|c| c.as_ref() == found)?.clone();
+        let said = self.dialect.read(answer.body, answer.header("content-type")).ok()?;
+        let found = said.find(&self.code).plain()?;
+        let code = self.codes.iter().find(|c| ***c == *found)?.clone();
         let resident = match &self.resident {
             None => Named::NotAsked,
-            Some(place) => match said.pointer(place).and_then(answer::plain_text) {
+            Some(place) => match said.find(place).plain().filter(|text| !text.is_empty()) {
                 Some(text) => Named::Resident(text.into_owned()),
                 None => Named::Nobody,
             },
         };
+        drop(found);
         Some(Refusal { code, status: answer.status, resident, said })
     }
 }
@@ -231,6 +252,10 @@ pub struct Route {
     pub kind: Option<Kind>,
     /// The backend it calls.
     pub backend: Arc<str>,
+    /// What its requests and answers are written in.
+    pub dialect: Arc<Dialect>,
+    /// Which of the requests to its method and path it is for; absent = all.
+    pub when: Option<When>,
     /// Arrival to release, all of it.
     pub timeout: Duration,
     /// How long a call may still have effect after nobody waits for it.
@@ -286,6 +311,31 @@ pub struct Matched {
     pub route: Arc<Route>,
     /// Decoded segments, in the order of the route's parameters.
     pub segments: Vec<(Arc<str>, String)>,
+    /// Where only the request itself says which of several routes it is for; `route` is any of them until then.
+    pub choice: Option<Choice>,
+}
+
+/// Routes that only the request itself tells apart.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    routes: Vec<Arc<Route>>,
+    made: Arc<OnceLock<Arc<Route>>>,
+}
+
+impl Choice {
+    /// The route that was chosen, once it is.
+    pub fn made(&self) -> Option<&Arc<Route>> {
+        self.made.get()
+    }
+
+    /// The route for what the request says; nothing else is guessed.
+    pub fn make(&self, said: &str) -> Option<&Arc<Route>> {
+        let fits = |route: &&Arc<Route>| {
+            route.when.as_ref().is_some_and(|when| when.values.iter().any(|value| **value == *said))
+        };
+        let route = self.routes.iter().find(fits)?;
+        Some(self.made.get_or_init(|| route.clone()))
+    }
 }
 
 /// All declared operations. What is not here is refused.
@@ -316,7 +366,11 @@ impl Routes {
             let Some(segments) = route.matches(path) else { continue };
             if route.method == *method {
                 let segments = segments.ok_or_else(|| Problem::new(Code::MalformedFact).about("path"))?;
-                return Ok(Matched { route: route.clone(), segments });
+                let choice = route.when.as_ref().map(|_| {
+                    let same = |other: &&Arc<Route>| other.method == route.method && other.path == route.path;
+                    Choice { routes: self.0.iter().filter(same).cloned().collect(), made: Arc::default() }
+                });
+                return Ok(Matched { route: route.clone(), segments, choice });
             }
             others.push(route.method.as_str());
         }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sekisho_issuance::answer::{Charset, Dialect, Format};
 use sekisho_issuance::context::TraceParent;
 use sekisho_issuance::id::{RequestId, ResidentId};
 use sekisho_issuance::request::Facts;
@@ -39,8 +40,8 @@ pub enum Place {
     Query,
     /// A header value.
     Header,
-    /// Inside a JSON string.
-    Json,
+    /// Inside a value of a body: a JSON string, an element or attribute, a form's field. Then the body is encoded.
+    Body(Format, Charset),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles `text`. In JSON a brace that begins no name is text; elsewhere it is a mistake.
+    /// Compiles `text`. In a body a brace that begins no name is text; elsewhere it is a mistake.
     pub fn compile(text: &str, place: Place) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -73,7 +74,7 @@ impl Pattern {
                     parts.push(Part::Fact(FactName::parse(name)));
                     rest = tail;
                 }
-                None if place == Place::Json => {
+                None if matches!(place, Place::Body(..)) => {
                     literal.push('{');
                     rest = after;
                 }
@@ -116,12 +117,34 @@ impl Pattern {
             Place::Path | Place::Query => out.extend(utf8_percent_encode(value, RESERVED)),
             Place::Header if value.bytes().all(|b| (0x20..0x7f).contains(&b)) => out.push_str(value),
             Place::Header => return None,
-            Place::Json => {
+            // What has no code in the charset is an error, never a question mark.
+            Place::Body(_, charset) if charset.encode(value).is_none() => return None,
+            Place::Body(Format::Json, _) => {
                 let quoted = serde_json::Value::from(value).to_string();
                 out.push_str(quoted.get(1..quoted.len().saturating_sub(1))?);
             }
+            Place::Body(Format::Xml, _) if value.chars().any(char::is_control) => return None,
+            Place::Body(Format::Xml, _) => xml_escaped(out, value),
+            Place::Body(Format::Form, charset) => {
+                let bytes = charset.encode(value)?;
+                out.extend(percent_encoding::percent_encode(&bytes, RESERVED));
+            }
         }
         Some(())
+    }
+}
+
+/// `value` as text of an element or of a quoted attribute.
+pub(crate) fn xml_escaped(out: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
     }
 }
 
@@ -150,8 +173,10 @@ pub struct RequestTemplate {
     pub query: Vec<(String, Pattern)>,
     /// Headers.
     pub headers: Vec<(HeaderName, Pattern)>,
-    /// A JSON body.
+    /// A body.
     pub body: Option<Pattern>,
+    /// What the body and its reply are written in.
+    pub dialect: Arc<Dialect>,
 }
 
 /// What identifies one exchange to a backend.
@@ -225,7 +250,7 @@ impl RequestTemplate {
             pattern.expand_into(&mut path, facts, about)?;
         }
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static(self.dialect.format.media_type()));
         let mut text = String::new();
         for (name, pattern) in &self.headers {
             text.clear();
@@ -236,8 +261,14 @@ impl RequestTemplate {
         let mut body = String::new();
         if let Some(pattern) = &self.body {
             pattern.expand_into(&mut body, facts, about)?;
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            if let (false, Ok(said)) =
+                (headers.contains_key(CONTENT_TYPE), HeaderValue::from_str(&self.dialect.content_type()))
+            {
+                headers.insert(CONTENT_TYPE, said);
+            }
         }
+        // Each part of it was found to have a code.
+        let body = self.dialect.charset.encode(&body).ok_or_else(|| FactName::Selection("body".into()))?;
         marks.write(&mut headers);
         Ok(Call {
             backend: target.backend.clone(),
@@ -257,6 +288,10 @@ mod tests {
     use sekisho_issuance::request::Selection;
 
     use super::*;
+
+    const JSON: Place = Place::Body(Format::Json, Charset::Utf8);
+    const SOAP: Place = Place::Body(Format::Xml, Charset::ShiftJis);
+    const FORM: Place = Place::Body(Format::Form, Charset::ShiftJis);
 
     fn facts(resident: &str) -> Facts {
         Facts {
@@ -283,9 +318,20 @@ mod tests {
         let hostile = "a/../b?c=d&e\"}#%";
         assert_eq!(expand("/r/{resident}", Place::Path, hostile).unwrap(), "/r/a%2F..%2Fb%3Fc%3Dd%26e%22%7D%23%25");
         assert_eq!(expand("{resident}", Place::Query, "a&b=c").unwrap(), "a%26b%3Dc");
-        assert_eq!(expand(r#"{"id":"{resident}"}"#, Place::Json, "a\",\"b\":\"").unwrap(), r#"{"id":"a\",\"b\":\""}"#);
+        assert_eq!(expand(r#"{"id":"{resident}"}"#, JSON, "a\",\"b\":\"").unwrap(), r#"{"id":"a\",\"b\":\""}"#);
         assert_eq!(expand("/r/{resident}", Place::Path, ".."), Err(FactName::Resident));
         assert_eq!(expand("{resident}", Place::Header, "髙"), Err(FactName::Resident));
+    }
+
+    #[test]
+    fn a_fact_stays_in_its_element_and_field_and_has_a_code_or_is_an_error() {
+        let hostile = "1</j:Number><j:Number>2&\"'";
+        let escaped = "<n a=\"1&lt;/j:Number&gt;&lt;j:Number&gt;2&amp;&quot;&#39;\"/>";
+        assert_eq!(expand("<n a=\"{resident}\"/>", SOAP, hostile).unwrap(), escaped);
+        assert_eq!(expand("id={resident}&k=1", FORM, "a&k=2 表").unwrap(), "id=a%26k%3D2%20%95%5C&k=1");
+        for place in [SOAP, FORM] {
+            assert_eq!(expand("{resident}", place, "葛\u{E0100}"), Err(FactName::Resident), "no question mark");
+        }
     }
 
     #[test]
@@ -297,6 +343,6 @@ mod tests {
     fn an_open_brace_is_a_mistake_outside_json() {
         assert!(Pattern::compile("/a/{resident", Place::Path).is_err());
         assert!(Pattern::compile("/a/{}", Place::Path).is_err());
-        assert!(Pattern::compile("{\"a\": {}}", Place::Json).is_ok());
+        assert!(Pattern::compile("{\"a\": {}}", JSON).is_ok());
     }
 }

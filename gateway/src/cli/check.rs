@@ -19,7 +19,7 @@ pub(super) fn check(path: &Path, out: &mut impl Write) -> u8 {
             return FAILED;
         }
     };
-    match config::parse(&text) {
+    match config::parse_in(&text, Some(path.parent().unwrap_or(Path::new(".")))) {
         Ok(config) => {
             let _ = explain(path, &config, out);
             OK

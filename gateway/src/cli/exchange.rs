@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
-use sekisho_issuance::answer::AnswerView;
+use sekisho_issuance::answer::{AnswerView, Format};
 use sekisho_issuance::checks::{Evidence, Findings, LookupReply, Reached};
 use sekisho_issuance::id::RequestId;
 use sekisho_issuance::request::Facts;
@@ -30,7 +30,7 @@ use super::read::beside;
 use crate::config::{Config, MAX_FILE_BYTES};
 use crate::dispatch::asks_for_household;
 use crate::layer::facts::{Said, set};
-use crate::route::{FactName, Matched};
+use crate::route::{FactName, Lookup, Matched};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,7 +152,8 @@ fn read(recorded: Recorded, file: &Path, place: &str, config: &Config) -> Result
     let name = name.unwrap_or_else(|| place.to_owned());
     let method: Method = request.method.parse().map_err(|_| "request.method is none".to_owned())?;
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    let matched = config.routes.find(&method, path).map_err(|problem| format!("request: {}", problem.code().name()))?;
+    let mut matched =
+        config.routes.find(&method, path).map_err(|problem| format!("request: {}", problem.code().name()))?;
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
         let header: HeaderName = name.parse().map_err(|_| format!("request.headers: `{name}` is no header name"))?;
@@ -162,17 +163,26 @@ fn read(recorded: Recorded, file: &Path, place: &str, config: &Config) -> Result
     }
     let body = bytes(file, request.body, request.text, request.body_file)?;
     let said = Said { matched: &matched, headers: &headers, query, body: &body };
-    let mut facts = said
+    let (route, mut facts) = said
         .extract()
         .map_err(|problem| format!("request: {} ({})", problem.code().name(), problem.fact().unwrap_or("?")))?;
     for (fact, value) in &known {
         set(&mut facts, &FactName::parse(fact), value).ok_or_else(|| format!("facts: `{fact}` is malformed"))?;
     }
-    let route = &matched.route;
+    matched.route = route.clone();
+    // A reply in JSON stands here as it is; any other as text, or in a file beside this one (`{"body_file": "before.xml"}`).
     let parse = |reply: Option<Value>, which: &str| {
         let Some((lookup, reply)) = route.lookup.as_ref().zip(reply) else { return Ok(None) };
-        let read = lookup.fields.parse(reply.to_string().as_bytes());
-        read.map(Some).map_err(|why| format!("{which}: {why}"))
+        let said = |key: &str| reply.get(key).and_then(Value::as_str).filter(|_| route_is_not_json(lookup));
+        let body = match (said("body_file"), reply.as_str()) {
+            (Some(name), _) => bytes(file, None, None, Some(name.to_owned()))?,
+            (None, Some(text)) if route_is_not_json(lookup) => {
+                let charset = lookup.request.dialect.charset;
+                charset.encode(text).ok_or_else(|| format!("{which}: cannot be written in {}", charset.name()))?
+            }
+            _ => reply.to_string().into_bytes(),
+        };
+        lookup.fields.parse(&body).map(Some).map_err(|why| format!("{which}: {why}"))
     };
     let (before, after) = (parse(before, "before")?, parse(after, "after")?);
     facts.kind = route.kind;
@@ -203,6 +213,10 @@ fn read(recorded: Recorded, file: &Path, place: &str, config: &Config) -> Result
         body: bytes(file, answer.body, answer.text, answer.body_file)?,
         matched,
     })
+}
+
+fn route_is_not_json(lookup: &Lookup) -> bool {
+    lookup.request.dialect.format != Format::Json
 }
 
 /// A body: a JSON value, text, or a file beside `file`.

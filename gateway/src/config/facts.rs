@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use http::HeaderName;
+use sekisho_issuance::answer::Dialect;
 
+use super::dialects;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
 use crate::route::{Extractor, FactName, FactRule};
 
-const EXAMPLE: &str = "{ header = \"X-Session\" }, { path = \"id\" }, { query = \"id\" } or { json = \"/id\" }";
+const EXAMPLE: &str = "{ header = \"X-Session\" }, { path = \"id\" }, { query = \"id\" }, { json = \"/id\" }, { xml = \"//j:Id\" } or { form = \"id\" }";
 
 /// The `facts` table; `params` are the names of the path's segments.
 pub(super) fn table(
     section: &mut Section<'_>,
     key: &'static str,
     params: &[Arc<str>],
+    dialect: &Dialect,
     found: &mut Findings,
 ) -> Vec<FactRule> {
     let Some(table) = section.section(found, key) else { return Vec::new() };
@@ -34,7 +37,7 @@ pub(super) fn table(
             continue;
         };
         let mut entry = Section::new(entry, name.key.clone(), value.span());
-        let from = extractor(&mut entry, &name, params, found);
+        let from = extractor(&mut entry, &name, params, dialect, found);
         let default = entry.text(found, "default", "self");
         if let Some(default) = &default
             && !matches!(fact, FactName::Selection(_))
@@ -50,15 +53,15 @@ pub(super) fn table(
 }
 
 /// The `learn` table: facts that only the answer holds.
-pub(super) fn learned(section: &mut Section<'_>, found: &mut Findings) -> Vec<FactRule> {
+pub(super) fn learned(section: &mut Section<'_>, dialect: &Dialect, found: &mut Findings) -> Vec<FactRule> {
     let span = section.place("learn");
     let key = section.key("learn");
-    let rules = table(section, "learn", &[], found);
+    let rules = table(section, "learn", &[], dialect, found);
     for rule in &rules {
         let key = format!("{key}.{}", rule.fact.name());
         if !matches!(rule.fact, FactName::Session | FactName::Resident) {
             found.mistake(&span, key, "cannot be learned from an answer", "only `session` and `resident` can");
-        } else if !matches!(rule.from, Extractor::Json(_) | Extractor::Header(_)) {
+        } else if !matches!(rule.from, Extractor::Body(_) | Extractor::Header(_)) {
             found.mistake(&span, key, "must stand in the answer", "{ json = \"/sessionId\" }");
         }
     }
@@ -69,6 +72,7 @@ fn extractor(
     entry: &mut Section<'_>,
     name: &Placed<&str>,
     params: &[Arc<str>],
+    dialect: &Dialect,
     found: &mut Findings,
 ) -> Option<Extractor> {
     let before = found.mistakes.len();
@@ -93,12 +97,8 @@ fn extractor(
     if let Some(placed) = entry.text(found, "query", "id") {
         from.push(Extractor::Query(placed.value.into()));
     }
-    if let Some(placed) = entry.text(found, "json", "/id")
-        && let Some(pointer) = pointer(&placed, found)
-    {
-        from.push(Extractor::Json(pointer));
-    }
-    for unsupported in ["form", "xml", "client_cert", "connection"] {
+    from.extend(dialects::places(entry, dialect, found).into_iter().map(Extractor::Body));
+    for unsupported in ["client_cert", "connection"] {
         if entry.has(unsupported) {
             let span = entry.place(unsupported);
             entry.forgive(unsupported);
@@ -109,14 +109,4 @@ fn extractor(
         name.wrong(found, "must name exactly one place", EXAMPLE);
     }
     (from.len() == 1).then(|| from.pop()).flatten()
-}
-
-/// An RFC 6901 pointer.
-pub(super) fn pointer(placed: &Placed<&str>, found: &mut Findings) -> Option<Arc<str>> {
-    let escapes = placed.value.split('~').skip(1).all(|tail| tail.starts_with(['0', '1']));
-    if placed.value.starts_with('/') && escapes {
-        return Some(placed.value.into());
-    }
-    placed.wrong(found, "is not a JSON pointer (RFC 6901)", "\"/error/code\"");
-    None
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
+use sekisho_issuance::answer::{Charset, Dialect};
+use sekisho_issuance::checks::LookupFields;
 use toml::de::DeValue;
 
 use super::backends::Backend;
+use super::dialects::{self, Dialects};
 use super::listeners::bounded;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
@@ -19,13 +22,19 @@ const MAX_REPLY_BYTES: usize = 256 << 10;
 
 pub(super) type Lookups = BTreeMap<Arc<str>, Arc<Lookup>>;
 
-pub(super) fn read(root: &mut Section<'_>, backends: &BTreeMap<Arc<str>, Backend>, found: &mut Findings) -> Lookups {
+pub(super) fn read(
+    root: &mut Section<'_>,
+    backends: &BTreeMap<Arc<str>, Backend>,
+    dialects: &Dialects,
+    found: &mut Findings,
+) -> Lookups {
     let mut lookups = Lookups::new();
     for (name, mut section) in root.named(found, "lookups") {
         super::label(&name, found);
         let backend = backend_named(&mut section, backends, found);
+        let dialect = dialects::of(&mut section, dialects, found);
         let request = match section.section(found, "request") {
-            Some(request) => template(request, found),
+            Some(request) => template(request, &dialect, found),
             None => {
                 let (span, key) = (section.span().clone(), section.key("request"));
                 let example = "request = { method = \"GET\", path = \"/v2/residents/{resident}\" }";
@@ -36,7 +45,12 @@ pub(super) fn read(root: &mut Section<'_>, backends: &BTreeMap<Arc<str>, Backend
         let timeout = section.duration(found, "timeout", "800ms").unwrap_or(Duration::from_secs(1));
         let max_response_bytes =
             bounded(section.size(found, "body_limit", "256KiB"), found, 1, 4 << 20).unwrap_or(MAX_REPLY_BYTES);
-        let fields = section.foreign(found, "fields").unwrap_or_default();
+        let mut fields: LookupFields = section.foreign(found, "fields").unwrap_or_default();
+        for error in fields.speak(&dialect).err().into_iter().flatten() {
+            let (span, key) =
+                (section.place_below("fields", &error.key), format!("{}.{}", section.key("fields"), error.key));
+            found.mistake(&span, key, error.message, error.suggestion);
+        }
         section.finish(found);
         let (Some(backend), Some(request)) = (backend, request) else {
             found.broken.insert(name.key);
@@ -85,7 +99,7 @@ pub(super) fn named<'m, T>(
     entry
 }
 
-fn template(mut section: Section<'_>, found: &mut Findings) -> Option<RequestTemplate> {
+fn template(mut section: Section<'_>, dialect: &Arc<Dialect>, found: &mut Findings) -> Option<RequestTemplate> {
     let method = section.text(found, "method", "GET").map_or(Some(Method::GET), |placed| {
         let method = match placed.value {
             "GET" => Some(Method::GET),
@@ -117,10 +131,46 @@ fn template(mut section: Section<'_>, found: &mut Findings) -> Option<RequestTem
         .into_iter()
         .filter_map(|(placed, pattern)| header(&placed, found).map(|name| (name, pattern)))
         .collect();
-    let body = section.text(found, "body", "{\"id\":\"{resident}\"}").and_then(|p| pattern(&p, Place::Json, found));
+    let written = body(&mut section, "{\"id\":\"{resident}\"}", dialect.charset, found);
+    let body = written.and_then(|text| pattern(&text.as_deref(), Place::Body(dialect.format, dialect.charset), found));
     section.finish(found);
     let query = query.into_iter().map(|(placed, pattern)| (placed.value.to_owned(), pattern)).collect();
-    Some(RequestTemplate { method: method?, path: path?, query, headers, body })
+    Some(RequestTemplate { method: method?, path: path?, query, headers, body, dialect: dialect.clone() })
+}
+
+/// `body`, or what stands in `body_file`, which is UTF-8 and is encoded when it is sent.
+pub(super) fn body(
+    section: &mut Section<'_>,
+    example: &str,
+    charset: Charset,
+    found: &mut Findings,
+) -> Option<Placed<String>> {
+    let written =
+        section.text(found, "body", example).map(|p| Placed { value: p.value.to_owned(), span: p.span, key: p.key });
+    let file = section.text(found, "body_file", "inquiry.xml");
+    let text = match (written, file) {
+        (Some(written), Some(file)) => {
+            file.wrong(found, "stands beside `body`", "one of the two");
+            written
+        }
+        (Some(written), None) => written,
+        (None, Some(file)) => {
+            let read = found.file(file.value).and_then(|bytes| {
+                String::from_utf8(bytes)
+                    .map_err(|_| "names a file that is not UTF-8; `charset` says how it is sent".to_owned())
+            });
+            let value = read.map_err(|why| file.wrong(found, why, "a file beside the configuration")).ok()?;
+            Placed { value, span: file.span, key: file.key }
+        }
+        (None, None) => return None,
+    };
+    // What has no code is found here, and not when the first request is sent.
+    if let Some(c) = text.value.chars().find(|c| charset.encode(c.encode_utf8(&mut [0; 4])).is_none()) {
+        let why = format!("has `{}`, for which {} has no code", c.escape_default(), charset.name());
+        text.as_deref().wrong(found, why, "another character");
+        return None;
+    }
+    Some(text)
 }
 
 fn pattern(placed: &Placed<&str>, place: Place, found: &mut Findings) -> Option<Pattern> {

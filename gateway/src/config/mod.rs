@@ -2,11 +2,13 @@
 
 mod backends;
 mod clock;
+mod dialects;
 mod facts;
 mod listeners;
 mod lookups;
 mod problems;
 mod quantity;
+mod refusals;
 mod routes;
 mod rules;
 mod section;
@@ -14,6 +16,7 @@ mod source;
 mod tenants;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
 use sekisho_issuance::id::MunicipalityCode;
@@ -55,13 +58,18 @@ pub struct Config {
     pub tenants: HashMap<MunicipalityCode, Arc<Tenant>>,
     /// What an operator must know although it is allowed.
     pub notes: Vec<Note>,
-    /// BLAKE3 of the text, for logs and records.
+    /// BLAKE3 of the text and of the files that it names, for logs and records.
     pub digest: [u8; 32],
 }
 
-/// Reads a configuration; `Err` holds every mistake, in the order of their lines. Never panics on any text.
+/// Reads a configuration that names no other file; `Err` holds every mistake, in the order of their lines. Never panics on any text.
 pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
-    let mut found = Findings::new(text);
+    parse_in(text, None)
+}
+
+/// The same, with the files that it names beside it in `folder`.
+pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake>> {
+    let mut found = Findings::new(text, folder);
     if text.len() > MAX_FILE_BYTES {
         found.mistake(&rules::NOWHERE, "file", format!("is longer than {MAX_FILE_BYTES} bytes"), "");
         return Err(found.mistakes);
@@ -86,10 +94,11 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     let listeners = listeners::read(&mut root, &mut found);
     let clock = clock::read(&mut root, &mut found);
     let backends = backends::read(&mut root, &mut found);
-    let lookups = lookups::read(&mut root, &backends, &mut found);
+    let dialects = dialects::read(&mut root, &mut found);
+    let lookups = lookups::read(&mut root, &backends, &dialects, &mut found);
     let problems = problems::read(&mut root, &mut found);
     let tenants = tenants::read(&mut root, mode, &mut found);
-    let around = routes::Around::new(&root, mode, &backends, &lookups, &problems);
+    let around = routes::Around::new(&root, mode, &backends, &dialects, &lookups, &problems);
     let routes = routes::read(&mut root, &around, &mut found);
     if !root.has("clock") {
         clock::needed(&clock, &routes, &mut found);
@@ -103,12 +112,12 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
         );
     }
     root.finish(&mut found);
-    let Findings { mut mistakes, mut notes, .. } = found;
+    let Findings { mut mistakes, mut notes, files, .. } = found;
     notes.sort_by_key(|note| note.line);
     mistakes.sort_by_key(|mistake| mistake.line);
     match listeners {
         Some(listeners) if mistakes.is_empty() => {
-            let digest = *blake3::hash(text.as_bytes()).as_bytes();
+            let digest = digest(text, &files);
             let learned = routes.iter().any(|route| route.learn.iter().any(|rule| rule.fact == FactName::Session));
             let session_scope = if learned { Scope::Backend } else { Scope::Kiosk };
             let routes = Routes::new(routes);
@@ -116,6 +125,16 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
         }
         _ => Err(mistakes),
     }
+}
+
+/// Of the text, and of the files that it names.
+fn digest(text: &str, files: &BTreeMap<String, Vec<u8>>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(text.as_bytes());
+    for (name, bytes) in files {
+        hasher.update(name.as_bytes()).update(blake3::hash(bytes).as_bytes());
+    }
+    *hasher.finalize().as_bytes()
 }
 
 /// `mode`, absent = what stands above; it may only be as strict or stricter. The whole file's is `enforce` when absent.

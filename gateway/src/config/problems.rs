@@ -14,20 +14,30 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> Problems {
     let mut problems = Problems::new();
     for (name, mut section) in root.named(found, "problems") {
         let status = section.count(found, "status", 200, 599).map(|c| c.value as u16);
-        let body = section.text(found, "body", "{\"code\":\"{code}\"}");
-        if body.is_none() && !section.has("body") {
+        let charset = super::dialects::charset(&mut section, found);
+        let written = charset.unwrap_or_default();
+        let body = super::lookups::body(&mut section, "{\"code\":\"{code}\"}", written, found);
+        if body.is_none() && !section.has("body") && !section.has("body_file") {
             let (span, key) = (section.span().clone(), section.key("body"));
             let example =
                 r#"body = '{"result":"NG","code":"{code}","messageJa":"{message_ja}","requestId":"{request_id}"}'"#;
             found.mistake(&span, key, "is missing", example);
         }
         if let Some(placed) = &body {
-            unknown_names(placed.value).for_each(|unknown| {
+            unknown_names(&placed.value).for_each(|unknown| {
                 let suggestion = did_you_mean(unknown, TEMPLATE_NAMES).unwrap_or("code");
-                placed.wrong(found, format!("has `{{{unknown}}}`, which is not known"), format!("{{{suggestion}}}"));
+                placed.as_deref().wrong(
+                    found,
+                    format!("has `{{{unknown}}}`, which is not known"),
+                    format!("{{{suggestion}}}"),
+                );
             });
         }
         let media_type = section.text(found, "media_type", "application/json").map_or("application/json", |p| p.value);
+        let media_type: Arc<str> = match charset {
+            Some(charset) if !media_type.contains(';') => format!("{media_type}; charset={}", charset.name()).into(),
+            _ => media_type.into(),
+        };
         let mut codes = BTreeMap::new();
         if let Some(section) = section.section(found, "codes") {
             for (place, value) in section.entries() {
@@ -40,6 +50,9 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> Problems {
                             let suggestion = did_you_mean(place.value, known()).unwrap_or("default");
                             place.wrong(found, "is not a code of the gateway", format!("{suggestion} = {text:?}"));
                         }
+                        if written.encode(text).is_none() {
+                            place.wrong(found, format!("cannot be written in {}", written.name()), "\"E999\"");
+                        }
                         codes.insert(place.value.to_owned(), text.to_owned());
                     }
                     None => place.wrong(found, "must be a string", "\"E999\""),
@@ -48,10 +61,8 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> Problems {
         }
         section.finish(found);
         let body = body.map(|b| b.value.into());
-        problems.insert(
-            name.value.into(),
-            Arc::new(ProblemTemplate { status, body, media_type: media_type.into(), codes }),
-        );
+        problems
+            .insert(name.value.into(), Arc::new(ProblemTemplate { status, body, media_type, charset: written, codes }));
     }
     problems
 }

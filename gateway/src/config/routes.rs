@@ -5,23 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use sekisho_issuance::answer::Dialect;
 use sekisho_issuance::certificate::Kind;
+use sekisho_issuance::checks::spec::DocumentSpec;
 use sekisho_issuance::checks::{CheckPlan, ChecksSpec, LookupContext, PlanContext};
 use sekisho_issuance::request::Operation;
 
 use super::backends::Backend;
+use super::dialects::{self, Dialects};
 use super::listeners::bounded;
 use super::lookups::{Lookups, backend_named, header, named};
 use super::problems::Problems;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
-use super::{facts, rules};
-use crate::route::{Authority, FactName, FactRule, Household, Mode, Refusals, Route, Segment};
+use super::{facts, refusals, rules};
+use crate::route::{Authority, FactName, FactRule, Household, Mode, Route, Segment};
 
 /// What routes refer to.
 pub(super) struct Around<'c> {
     pub(super) mode: Mode,
     pub(super) backends: &'c BTreeMap<Arc<str>, Backend>,
+    pub(super) dialects: &'c Dialects,
     pub(super) lookups: &'c Lookups,
     pub(super) problems: &'c Problems,
     /// Every `open` route names an authority, so what a session is pinned to was proven.
@@ -35,6 +39,7 @@ impl<'c> Around<'c> {
         root: &Section<'_>,
         mode: Mode,
         backends: &'c BTreeMap<Arc<str>, Backend>,
+        dialects: &'c Dialects,
         lookups: &'c Lookups,
         problems: &'c Problems,
     ) -> Self {
@@ -52,6 +57,7 @@ impl<'c> Around<'c> {
         Self {
             mode,
             backends,
+            dialects,
             lookups,
             problems,
             sessions_proven: !authorities.is_empty() && authorities.iter().all(Option::is_some),
@@ -74,16 +80,15 @@ pub(super) fn read(root: &mut Section<'_>, around: &Around<'_>, found: &mut Find
     let mut whole = true;
     for (name, mut section) in root.named(found, "routes") {
         super::label(&name, found);
-        let place = section.place("match");
+        let matching = rules::TOLD_APART_BY.map(|key| (key, section.place(key)));
         let route = route(name.value, &mut section, around, found);
         section.finish(found);
         let Some(route) = route else {
             whole = false;
             continue;
         };
-        if let Some(twin) = routes.iter().find(|r| same_shape(r, &route)) {
-            let message = format!("matches what `routes.{}` matches", twin.name);
-            found.mistake(&place, format!("{}.match", name.key), message, "each request must have one route");
+        for twin in routes.iter().filter(|r| same_shape(r, &route)) {
+            rules::told_apart(twin, &route, &matching, &name.key, found);
         }
         routes.push(Arc::new(route));
         places.push(name);
@@ -147,8 +152,10 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
         found.note(&section.place("mode"), section.key("mode"), "only counts what it would withhold", &[]);
     }
     let params: Vec<Arc<str>> = matched.iter().flat_map(|(_, path)| params(path)).collect();
-    let facts = facts::table(section, "facts", &params, found);
-    let learn = facts::learned(section, found);
+    let dialect = dialects::of(section, around.dialects, found);
+    let when = refusals::when(section, &dialect, found);
+    let facts = facts::table(section, "facts", &params, &dialect, found);
+    let learn = facts::learned(section, &dialect, found);
     let authority = authority(section, around, found);
     let household = household(section, around, found);
     let problem = match section.text(found, "problem", "kiosk-json") {
@@ -167,12 +174,18 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
     let pass_media_types = pass_media_types(section, found);
     let key = key(section, found);
     let fresh = section.flag(found, "fresh_connections").unwrap_or(operation == Some(Operation::Issue));
-    let refusals = refusals(section, found);
+    let refusals = refusals::read(section, &dialect, found);
+    let document: Option<DocumentSpec> = section.foreign(found, "document");
+    let document_is_wrong = document.is_none() && section.has("document");
     let Some(known_operation) = operation else {
         // What is checked depends on it.
         section.forgive("checks");
         return None;
     };
+    if document_is_wrong {
+        section.forgive("checks");
+        return None;
+    }
     let shape = Shape {
         operation: known_operation,
         kind,
@@ -181,6 +194,8 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
         facts: &facts,
         authority: &authority,
         household: household.as_ref(),
+        dialect: &dialect,
+        document: document.as_ref(),
     };
     let checks = checks(section, &shape, around, found)?;
     let lookup = checks.lookup().and_then(|name| around.lookups.get(name)).cloned();
@@ -192,6 +207,8 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
         kind,
         independent_lookup: lookup.as_ref().is_some_and(|l| Some(&l.backend) != backend.as_ref()),
         backend: backend?,
+        dialect,
+        when,
         timeout,
         max_run,
         mode,
@@ -363,6 +380,8 @@ struct Shape<'r> {
     facts: &'r [FactRule],
     authority: &'r Authority,
     household: Option<&'r Household>,
+    dialect: &'r Dialect,
+    document: Option<&'r DocumentSpec>,
 }
 
 fn checks(
@@ -382,6 +401,8 @@ fn checks(
     }
     let mut context = PlanContext::new(shape.operation);
     context.kind = shape.kind;
+    context.dialect = shape.dialect.clone();
+    context.document = shape.document;
     context.fresh_connections = shape.fresh;
     context.municipality_names = true;
     let has_session = shape.facts.iter().any(|rule| rule.fact == FactName::Session);
@@ -402,42 +423,17 @@ fn checks(
         Ok(plan) => Some(plan),
         Err(errors) => {
             for error in errors {
-                let key = format!("{}.{}", section.key("checks"), error.key);
-                let span = section.place_below("checks", &error.key);
+                // What is said of the document's own table has its name in front.
+                let (table, below) = error.key.split_once('.').unwrap_or((&error.key, ""));
+                let (table, below) = if table == "document" { (table, below) } else { ("checks", &*error.key) };
+                let key = format!("{}.{below}", section.key(table));
+                let key = key.trim_end_matches('.').to_owned();
+                let span = section.place_below(table, below);
                 found.mistake(&span, key, error.message, error.suggestion);
             }
             None
         }
     }
-}
-
-fn refusals(section: &mut Section<'_>, found: &mut Findings) -> Option<Refusals> {
-    let example = "when = { status = [409], json = \"/error/code\", in = [\"MOVED_OUT\"] }";
-    let mut table = section.section(found, "refusals")?;
-    let when = table.section(found, "when");
-    let resident = table.section(found, "resident").and_then(|mut resident| {
-        let pointer = resident.text(found, "json", "/error/residentId").and_then(|p| facts::pointer(&p, found));
-        resident.finish(found);
-        pointer
-    });
-    if when.is_none() && !table.has("when") {
-        found.mistake(table.span(), table.key("when"), "is missing", example);
-    }
-    if resident.is_none() && !table.has("resident") {
-        let why = "is missing: a refusal that speaks of another resident must be told from one that does not";
-        found.mistake(table.span(), table.key("resident"), why, "resident = { json = \"/error/residentId\" }");
-    }
-    table.finish(found);
-    let mut when = when?;
-    let status: Vec<u16> = when.counts(found, "status", 599, "[409, 422]").into_iter().map(|s| s as u16).collect();
-    let code = when.text(found, "json", "/error/code").and_then(|p| facts::pointer(&p, found));
-    let codes: Vec<Arc<str>> =
-        when.texts(found, "in", "[\"MOVED_OUT\"]").into_iter().flat_map(|l| l.value).map(|p| p.value.into()).collect();
-    if status.is_empty() || code.is_none() || codes.is_empty() {
-        found.mistake(when.span(), when.path(), "needs `status`, `json` and `in`", example);
-    }
-    when.finish(found);
-    Some(Refusals { status, code: code?, codes, resident })
 }
 
 fn headers(section: &mut Section<'_>, key: &'static str, found: &mut Findings) -> Vec<http::HeaderName> {

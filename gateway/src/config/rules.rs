@@ -175,6 +175,43 @@ fn lookups(route: &Route, section: &Section<'_>, found: &mut Findings) {
     }
 }
 
+/// The keys in which two routes of one method and path may contradict each other.
+pub(super) const TOLD_APART_BY: [&str; 5] = ["match", "when", "timeout", "body_limit", "problem"];
+
+/// Two routes of one method and path: each says which of its requests it is for, and until that is known they are treated alike.
+pub(super) fn told_apart(one: &Route, other: &Route, places: &[(&str, Range<usize>)], key: &str, found: &mut Findings) {
+    let mut wrong = |what: &str, message: String, suggestion: &str| {
+        let place = places.iter().find(|(key, _)| *key == what).map_or(NOWHERE, |(_, place)| place.clone());
+        found.mistake(&place, format!("{key}.{what}"), message, suggestion);
+    };
+    let (Some(first), Some(second)) = (&one.when, &other.when) else {
+        let message = format!("matches what `routes.{}` matches", one.name);
+        let example = "each request must have one route; `when` tells two of one path apart";
+        return wrong("match", message, example);
+    };
+    if first.from != second.from || one.dialect != other.dialect {
+        let message = format!("looks elsewhere than `routes.{}`, so a request may be both", one.name);
+        return wrong("when", message, "the same place of the same dialect, and other values");
+    }
+    if let Some(both) = first.values.iter().find(|value| second.values.contains(value)) {
+        wrong("when", format!("names \"{both}\", as `routes.{}` does", one.name), "each value to one route");
+    }
+    // Nobody knows which of them it is while it is read, and a no may have to be said before.
+    let alike = [
+        ("match", one.path == other.path),
+        ("timeout", one.timeout == other.timeout),
+        ("body_limit", one.max_request_bytes == other.max_request_bytes),
+        ("problem", one.problem == other.problem),
+    ];
+    for (what, _) in alike.into_iter().filter(|(_, alike)| !alike) {
+        wrong(
+            what,
+            format!("differs from that of `routes.{}`, which only `when` tells apart", one.name),
+            "the same in both",
+        );
+    }
+}
+
 /// The rules that only several routes together can break.
 pub(super) fn across(routes: &[Arc<Route>], places: &[Placed<&str>], found: &mut Findings) {
     let opens: Vec<&Arc<Route>> = routes.iter().filter(|r| r.operation == Operation::Open).collect();

@@ -23,6 +23,12 @@ impl<T> Placed<T> {
     }
 }
 
+impl Placed<String> {
+    pub(super) fn as_deref(&self) -> Placed<&str> {
+        Placed { value: &self.value, span: self.span.clone(), key: self.key.clone() }
+    }
+}
+
 fn with_article(is: &str) -> String {
     let article = if is.starts_with(['a', 'i']) { "an" } else { "a" };
     format!("{article} {is}")

@@ -1,8 +1,9 @@
 //! The text of a configuration file with line numbers, and the mistakes and notes found in it. Never stops at the first mistake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// Something wrong, with its place and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,11 +71,40 @@ pub(super) struct Findings {
     pub(super) notes: Vec<Note>,
     /// Tables that are there but could not be read: whoever names one has made no mistake.
     pub(super) broken: BTreeSet<String>,
+    /// Where the files are that the text names; `None` = it may name none.
+    folder: Option<PathBuf>,
+    /// What was read of them, by name.
+    pub(super) files: BTreeMap<String, Vec<u8>>,
 }
 
+/// A file that a configuration names may be as long as this.
+const MAX_NAMED_FILE_BYTES: u64 = 1 << 20;
+
 impl Findings {
-    pub(super) fn new(text: &str) -> Self {
-        Self { lines: Lines::of(text), mistakes: Vec::new(), notes: Vec::new(), broken: BTreeSet::new() }
+    pub(super) fn new(text: &str, folder: Option<&Path>) -> Self {
+        Self {
+            lines: Lines::of(text),
+            mistakes: Vec::new(),
+            notes: Vec::new(),
+            broken: BTreeSet::new(),
+            folder: folder.map(Path::to_owned),
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// The contents of a file beside the configuration.
+    pub(super) fn file(&mut self, name: &str) -> Result<Vec<u8>, String> {
+        let Some(folder) = &self.folder else {
+            return Err("names a file, and only a configuration file can".to_owned());
+        };
+        let path = folder.join(name);
+        let read = std::fs::metadata(&path).and_then(|about| match about.len() {
+            0..=MAX_NAMED_FILE_BYTES => std::fs::read(&path),
+            _ => Err(std::io::Error::other(format!("is longer than {MAX_NAMED_FILE_BYTES} bytes"))),
+        });
+        let bytes = read.map_err(|error| format!("names \"{name}\", which cannot be read: {error}"))?;
+        self.files.insert(name.to_owned(), bytes.clone());
+        Ok(bytes)
     }
 
     pub(super) fn line(&self, span: &Range<usize>) -> usize {

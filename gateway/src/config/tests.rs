@@ -9,6 +9,8 @@ use sekisho_issuance::request::Operation;
 use super::*;
 use crate::edge::tests::CONFIG;
 
+mod dialects;
+
 /// The worked configuration of the demo.
 const WORKED: &str = include_str!("../../../loadtest/demo/gateway.toml");
 

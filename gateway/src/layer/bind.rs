@@ -91,7 +91,7 @@ async fn holder(known: &Known, lookup: &Lookup, facts: &Facts) -> Result<Residen
         settlement.surprised("lookup");
         return Err(unproven());
     }
-    let reply = lookup.fields.parse(answer.body.as_slice());
+    let reply = lookup.read(&answer);
     let holder = reply.ok().and_then(|reply| reply.people.into_iter().next()).and_then(|person| {
         let says = |field: &str| person.fields.get(field).map(String::as_str);
         // The reply must be about the card that was asked for, and its city the one that is asked.
@@ -145,7 +145,8 @@ fn main_call(received: &Received) -> Call {
     let route = &received.matched.route;
     let (head, context) = (&received.head, &received.known.context);
     let mut headers = HeaderMap::with_capacity(10);
-    let by_facts = route.facts.iter().filter_map(|rule| match &rule.from {
+    let told = route.facts.iter().map(|rule| &rule.from).chain(route.when.iter().map(|when| &when.from));
+    let by_facts = told.filter_map(|from| match from {
         Extractor::Header(name) => Some(name),
         _ => None,
     });

@@ -1,21 +1,22 @@
 //! Extracts what the request says about itself, once, and completes it from its session. Asks nobody.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use percent_encoding::percent_decode_str;
-use sekisho_issuance::answer;
+use sekisho_issuance::answer::{Body, Found};
 use sekisho_issuance::id::{
     CardDigest, IdempotencyKey, KioskId, MAX_ID_BYTES, MunicipalityCode, ResidentId, SessionId,
 };
 use sekisho_issuance::request::{Facts, Operation, Selection};
-use serde_json::Value;
 use tower::Service;
 
 use super::{Asked, Received, Reply};
 use crate::problem::{Code, Problem};
-use crate::route::{Extractor, FactName, Matched};
+use crate::route::{Extractor, FactName, Matched, Route};
 use crate::session::{Claims, Refused};
 
 /// After `guard`, so that all it parses is bounded; before `policy`, which needs to know whose municipality is meant.
@@ -27,8 +28,9 @@ where
     next.call(asked).await
 }
 
-fn ask(received: Received) -> Result<Asked, Problem> {
-    let mut facts = Said::of(&received).extract()?;
+fn ask(mut received: Received) -> Result<Asked, Problem> {
+    let (route, mut facts) = Said::of(&received).extract()?;
+    received.matched.route = route;
     let mut pin = None;
     let route = &received.matched.route;
     if let (Some(session), true) = (&facts.session, route.operation != Operation::Open) {
@@ -86,13 +88,20 @@ impl<'r> Said<'r> {
         Self { matched, headers: &head.headers, query: head.uri.query().unwrap_or(""), body }
     }
 
-    /// Every declared fact of the request itself. A problem names the first that is missing or malformed.
-    pub(crate) fn extract(&self) -> Result<Facts, Problem> {
+    /// The route that the request is for, and every declared fact of the request itself. A problem names the first that is missing
+    /// or malformed.
+    pub(crate) fn extract(&self) -> Result<(Arc<Route>, Facts), Problem> {
         extract(self)
+    }
+
+    /// The body, strictly read in the dialect of its route.
+    fn read(&self, route: &Route) -> Result<Body, Problem> {
+        let content_type = header(self.headers, &CONTENT_TYPE).map_err(|()| malformed("content-type"))?;
+        route.dialect.read(self.body, content_type.as_deref()).map_err(|_| Problem::new(Code::Malformed).about("body"))
     }
 }
 
-fn extract(said: &Said<'_>) -> Result<Facts, Problem> {
+fn extract(said: &Said<'_>) -> Result<(Arc<Route>, Facts), Problem> {
     let mut facts = Facts {
         kiosk: None,
         session: None,
@@ -104,15 +113,24 @@ fn extract(said: &Said<'_>) -> Result<Facts, Problem> {
         card: None,
         idempotency_key: None,
     };
-    let route = &said.matched.route;
-    let wants_json = route.facts.iter().any(|rule| matches!(rule.from, Extractor::Json(_)));
-    let json = match wants_json {
-        true => Some(answer::json(said.body).map_err(|_| Problem::new(Code::Malformed).about("body"))?),
-        false => None,
-    };
+    let mut body = None;
+    let mut route = &said.matched.route;
+    if let (Some(choice), Some(when)) = (&said.matched.choice, &route.when) {
+        // Every route of the choice looks at the same place in the same dialect.
+        if matches!(when.from, Extractor::Body(_)) {
+            body = Some(said.read(route)?);
+        }
+        let found = find(said, body.as_ref(), &when.from).map_err(|()| malformed("when"))?;
+        route = found
+            .and_then(|found| choice.make(&found))
+            .ok_or_else(|| Problem::new(Code::UndeclaredPath).about("when"))?;
+    }
+    if body.is_none() && route.facts.iter().any(|rule| matches!(rule.from, Extractor::Body(_))) {
+        body = Some(said.read(route)?);
+    }
     for rule in &route.facts {
         let name = rule.fact.name();
-        let found = find(said, json.as_ref(), &rule.from).map_err(|()| malformed(name))?;
+        let found = find(said, body.as_ref(), &rule.from).map_err(|()| malformed(name))?;
         let text = match (found, &rule.default) {
             (Some(text), _) => text,
             (None, Some(default)) => Cow::Borrowed(default.as_ref()),
@@ -120,7 +138,7 @@ fn extract(said: &Said<'_>) -> Result<Facts, Problem> {
         };
         set(&mut facts, &rule.fact, &text).ok_or_else(|| malformed(name))?;
     }
-    Ok(facts)
+    Ok((route.clone(), facts))
 }
 
 fn malformed(fact: &str) -> Problem {
@@ -146,7 +164,7 @@ pub(crate) fn set(facts: &mut Facts, name: &FactName, text: &str) -> Option<()> 
 }
 
 /// The one value at a place; `Ok(None)` = not there, `Err` = there, but not one plain value.
-fn find<'r>(said: &'r Said<'_>, json: Option<&'r Value>, from: &Extractor) -> Result<Option<Cow<'r, str>>, ()> {
+fn find<'r>(said: &'r Said<'_>, body: Option<&'r Body>, from: &Extractor) -> Result<Option<Cow<'r, str>>, ()> {
     match from {
         Extractor::Header(name) => header(said.headers, name),
         Extractor::Path(name) => {
@@ -154,9 +172,10 @@ fn find<'r>(said: &'r Said<'_>, json: Option<&'r Value>, from: &Extractor) -> Re
             Ok(segment.map(|(_, value)| Cow::Borrowed(value.as_str())))
         }
         Extractor::Query(name) => query(said.query, name),
-        Extractor::Json(pointer) => match json.and_then(|body| body.pointer(pointer)) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => answer::plain_text(value).map(Some).ok_or(()),
+        Extractor::Body(place) => match body.map_or(Found::Nothing, |body| body.find(place)) {
+            Found::Nothing => Ok(None),
+            Found::Plain(text) => Ok(Some(text)),
+            Found::NotPlain | Found::Several => Err(()),
         },
     }
 }
@@ -250,5 +269,56 @@ mod tests {
         assert_eq!(query("a=1+2", "a"), Err(()));
         assert_eq!(query("a=%ff", "a"), Err(()));
         assert_eq!(query("", "a"), Ok(None));
+    }
+
+    const SOAP: &str = include_str!("../../../loadtest/demo/gateway-soap.toml");
+
+    /// What a kiosk sends: the header with its terminal and session, and one element of the body.
+    fn envelope(element: &str) -> String {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"Shift_JIS\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+             xmlns=\"urn:example:juki:1\"><s:Header><Terminal>K-1</Terminal><Seq>S-1</Seq></s:Header><s:Body>{element}</s:Body></s:Envelope>"
+        )
+    }
+
+    /// The route and the selected scope, or why there is none.
+    fn asked(body: &[u8], content_type: &str) -> Result<(String, Option<String>), (Code, Option<String>)> {
+        let config = crate::config::parse(SOAP).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let matched = config.routes.find(&http::Method::POST, "/juki/Issue").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        let said = Said { matched: &matched, headers: &headers, query: "", body };
+        let (route, facts) = said.extract().map_err(|p| (p.code(), p.fact().map(str::to_owned)))?;
+        assert_eq!(facts.session.as_ref().map(|s| s.expose()), Some("S-1"));
+        assert_eq!(matched.choice.as_ref().and_then(|c| c.made()).map(|r| r.name.clone()), Some(route.name.clone()));
+        Ok((route.name.to_string(), facts.selection.get("scope").cloned()))
+    }
+
+    #[test]
+    fn one_url_is_several_operations_told_apart_by_an_element() {
+        let issue = |inside: &str| asked(envelope(&format!("<Issue>{inside}</Issue>")).as_bytes(), "text/xml");
+        assert_eq!(issue("<Kind>02</Kind>"), Ok(("seal_registration".to_owned(), None)));
+        let household = Ok(("resident_record".to_owned(), Some("household".to_owned())));
+        assert_eq!(issue("<Kind>01</Kind><Scope>household</Scope>"), household);
+        let undeclared = Err((Code::UndeclaredPath, Some("when".to_owned())));
+        for unknown in ["<Kind>99</Kind>", "<Kind/>", "", "<Kind> 02</Kind>", "<Kind xmlns=\"urn:other\">02</Kind>"] {
+            assert_eq!(issue(unknown), undeclared, "{unknown}");
+        }
+        let ambiguous = Err((Code::MalformedFact, Some("when".to_owned())));
+        assert_eq!(issue("<Kind>01</Kind><Kind>02</Kind>"), ambiguous);
+        let scopes = issue("<Kind>01</Kind><Scope>self</Scope><Scope>household</Scope>");
+        assert_eq!(scopes, Err((Code::MalformedFact, Some("scope".to_owned()))), "a default is for what is not said");
+    }
+
+    #[test]
+    fn a_request_that_two_readers_may_read_differently_is_refused() {
+        let malformed = Err((Code::Malformed, Some("body".to_owned())));
+        let kind = envelope("<Issue><Kind>02</Kind></Issue>");
+        assert!(asked(kind.as_bytes(), "text/xml; charset=Shift_JIS").is_ok());
+        assert_eq!(asked(kind.as_bytes(), "text/xml; charset=UTF-8"), malformed);
+        assert_eq!(asked(kind.replace("Shift_JIS", "UTF-8").as_bytes(), "text/xml"), malformed);
+        assert_eq!(asked(kind.replace(">02<", ">0<!-- -->2<").as_bytes(), "text/xml"), malformed);
+        assert_eq!(asked(format!("<!DOCTYPE x>{kind}").as_bytes(), "text/xml"), malformed);
+        assert_eq!(asked(b"{}", "application/json"), malformed);
     }
 }

@@ -14,6 +14,7 @@ use crate::outcome::Outcome;
 use crate::problem::{Problem, ProblemTemplate};
 use crate::record::{Ended, Record};
 use crate::registry::Arrival;
+use crate::route::Choice;
 use crate::telemetry::{RequestLine, Stages};
 
 /// An arrival that was not ended when it is dropped was hung up on (or panicked, which the registry counts as failed).
@@ -21,11 +22,16 @@ struct Ending {
     arrival: Option<Arrival>,
     edge: Arc<Edge>,
     context: RequestContext,
+    /// Says under which route it is counted, where only the request itself did.
+    choice: Option<Choice>,
 }
 
 impl Ending {
     fn end(&mut self, outcome: Outcome, reason: &'static str, status: u16, stages: Option<&Stages>) {
-        let Some(arrival) = self.arrival.take() else { return };
+        let Some(mut arrival) = self.arrival.take() else { return };
+        if let Some(route) = self.choice.as_ref().and_then(Choice::made) {
+            arrival.on(&route.name);
+        }
         let series = arrival.series().clone();
         let took = arrival.end(outcome, reason);
         let (request, route) = (self.context.id(), series.route());
@@ -66,15 +72,18 @@ where
 {
     let known = &correlated.known;
     let mut arrival = known.edge.registry.arrive(known.context.arrived());
+    let mut choice = None;
     let template = match &correlated.route {
         Ok(matched) => {
+            choice = matched.choice.clone();
             arrival.on(&matched.route.name);
             matched.route.problem.clone()
         }
         Err(_) => Default::default(),
     };
     let id = known.context.id();
-    let mut ending = Ending { arrival: Some(arrival), edge: known.edge.clone(), context: known.context.clone() };
+    let mut ending =
+        Ending { arrival: Some(arrival), edge: known.edge.clone(), context: known.context.clone(), choice };
     let correlation = known.correlation.clone();
     let template: &ProblemTemplate = &template;
     let (mut response, outcome, reason, permit) = match next.call(correlated).await {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sekisho_issuance::answer::Charset;
 use sekisho_issuance::id::RequestId;
 
 use super::Problem;
@@ -18,6 +19,8 @@ pub struct ProblemTemplate {
     pub body: Option<Arc<str>>,
     /// The media type of `body`; decides how what is put in is escaped.
     pub media_type: Arc<str>,
+    /// How `body` is written.
+    pub charset: Charset,
     /// The client's own codes, by our code, by a refusal's code, or `default`.
     pub codes: BTreeMap<String, String>,
 }
@@ -89,16 +92,7 @@ fn escape_into(out: &mut String, value: &str, media_type: &str) {
         let quoted = serde_json::Value::from(value).to_string();
         out.push_str(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or(""));
     } else if essence.ends_with("xml") || essence == "text/html" {
-        for c in value.chars() {
-            match c {
-                '&' => out.push_str("&amp;"),
-                '<' => out.push_str("&lt;"),
-                '>' => out.push_str("&gt;"),
-                '"' => out.push_str("&quot;"),
-                '\'' => out.push_str("&#39;"),
-                c => out.push(c),
-            }
-        }
+        crate::template::xml_escaped(out, value);
     } else if essence == "application/x-www-form-urlencoded" {
         out.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
     } else {

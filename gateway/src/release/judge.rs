@@ -143,12 +143,12 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     let people = people(parts, facts);
     let mut about = about(parts, bound, &attestation, &answer, times);
     let refusal = route.refusals.as_ref().and_then(|r| r.recognise(&view));
-    if let Some(mut refusal) = refusal {
-        let said = refusal.said.take();
-        let findings = refusal_findings(route, facts, &evidence, &refusal, said);
+    if let Some(refusal) = refusal {
+        let Refusal { code, status, resident, said } = refusal;
+        let findings = refusal_findings(route, facts, &evidence, &resident, said);
         about.kind = DocumentKind::Refusal.name().to_owned();
         about.findings = findings.iter().map(Into::into).collect();
-        let what = What::Refusal { code: refusal.code, status: refusal.status };
+        let what = What::Refusal { code, status };
         let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new(), stages: Stages::default() };
         return Judged { answered, document: DocumentKind::Refusal, findings, claim: None, marks: Vec::new() };
     }
@@ -193,7 +193,7 @@ fn lookup_before<'a>(route: &'a Route, facts: &Facts) -> Option<&'a Arc<Lookup>>
 /// A reply that was not asked for properly, or cannot be read, is no reply: what depends on it is Unverifiable.
 fn reply(lookup: &Lookup, answer: &Answer) -> Option<LookupReply> {
     let usable = answer.status == 200 && !answer.framing_surprise;
-    usable.then(|| lookup.fields.parse(answer.body.as_slice()).ok()).flatten()
+    usable.then(|| lookup.read(answer).ok()).flatten()
 }
 
 /// Whether two answers are read alike by one lookup.
@@ -208,20 +208,16 @@ fn refusal_findings(
     route: &Route,
     facts: &Facts,
     evidence: &Evidence<'_>,
-    refusal: &Refusal,
-    said: serde_json::Value,
+    resident: &Named,
+    said: Body,
 ) -> Vec<Finding> {
-    let echo = route
-        .checks
-        .judge(evidence, Content::Data(Body::Json(said)))
-        .findings
-        .into_iter()
-        .find(|f| f.check == CheckName::Echo);
+    let echo =
+        route.checks.judge(evidence, Content::Data(said)).findings.into_iter().find(|f| f.check == CheckName::Echo);
     let shape = Finding { check: CheckName::Shape, verdict: Verdict::Match, independent: true };
     let mut findings = vec![shape];
     findings.extend(echo);
     let known = |named: &str| facts.applicant.iter().chain(&facts.residents).any(|r| r.expose() == named);
-    let verdict = match &refusal.resident {
+    let verdict = match resident {
         Named::NotAsked => return findings,
         // The route says where a refusal names its resident: one that does not may be anybody's.
         Named::Nobody => Verdict::Unverifiable { reason: "refusal_names_nobody" },
@@ -240,10 +236,15 @@ fn refusal_findings(
 fn no_certificate(route: &Route, view: &AnswerView<'_>) -> Finding {
     let media_type = view.header("content-type").and_then(|t| t.split(';').next()).map(str::trim).unwrap_or("");
     let declared = route.pass_media_types.iter().any(|t| t.eq_ignore_ascii_case(media_type)) && view.status == 200;
-    let certificate = view.body.windows(5).take(1024).any(|w| w == b"%PDF-");
+    let certificate = view.body.windows(5).take(1024).any(|w| w == b"%PDF-") || holds_encoded_document(view.body);
     let good = (declared || route.operation != Operation::Pass) && !certificate && !view.framing_surprise;
     let verdict = if good { Verdict::Match } else { mismatch("media_type", 0, media_type.len()) };
     Finding { check: CheckName::Shape, verdict, independent: true }
+}
+
+/// The beginning of a PDF in base64, wherever it stands.
+fn holds_encoded_document(body: &[u8]) -> bool {
+    body.windows(6).any(|w| w == b"JVBERi")
 }
 
 fn mismatch(field: &str, expected_chars: usize, found_chars: usize) -> Verdict {

@@ -95,7 +95,7 @@ impl Envelope {
         for beside in &self.beside {
             for value in all(around, &beside.place) {
                 match &beside.says {
-                    Says::OneOf(values) if values.iter().any(|known| *known == value) => {}
+                    Says::OneOf(values) if values.contains(&value) => {}
                     Says::Like(expression) if expression.is_match(&value) => {}
                     Says::Fact(name) if fact(facts, name).is_some_and(|known| known == value) => {}
                     Says::Fact(_) => return unverifiable("envelope_names_another"),
