@@ -8,6 +8,7 @@
     reason = "a test fails by panic"
 )]
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -101,4 +102,56 @@ fn the_reasons_of_a_run_are_in_its_json() {
     for key in ["plan", "why", "seed", "machine", "version", "stages", "ranks", "steps", "thresholds", "series"] {
         assert!(report.get(key).is_some(), "{key} is missing");
     }
+}
+
+#[test]
+fn a_harmful_document_is_97_and_stops_the_run() {
+    // Straight at a backend that finds people for tax certificates by reading, birth date and sex.
+    let weak = "[[fault]]\nat = \"0s\"\nfor = \"60s\"\nwhat = \"insurance-weak-match\"\nrate = 1.0\n\
+                [thresholds]\nservice = [\"latency p(50) < 1us\"]\nhonesty = [\"start_error max < 1us\"]";
+    let plan = second("mix = { tax = 100 }")
+        .replace("residents = 60", "residents = 600\nstraight = true")
+        .replace("\"4/s\"\nfor = \"1s\"", "\"100/s\"\nfor = \"60s\"");
+    let ran = run(&format!("{plan}{weak}"), &[]);
+    assert_eq!(ran.code, Some(97), "{}", ran.said);
+    let report = ran.report.unwrap();
+    assert!(report["harms"]["wrong_person"].as_u64().unwrap() > 0, "{}", ran.said);
+    assert_eq!(report["stopped"], "harm");
+    assert!(report["seconds"].as_f64().unwrap() < 45.0, "it went on after the first harm");
+    assert!(!report["examples"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn an_interrupted_run_is_105_and_still_writes_its_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let [file, json, page] = ["plan.toml", "report.json", "report.html"].map(|name| dir.path().join(name));
+    std::fs::write(&file, second("").replace("for = \"1s\"", "for = \"10m\"")).unwrap();
+    let mut command = binary();
+    command.arg(&file).arg("--json").arg(&json).arg("--report").arg(&page);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The second line is the first second of the run.
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.by_ref().map_while(Result::ok).find(|line| line.contains("offered")).unwrap();
+    assert!(first.contains("only"), "{first}");
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    let output = child.wait_with_output().unwrap();
+    let ran = Ran::of(&output, &json);
+    assert_eq!(ran.code, Some(105), "{}\n{}", ran.said, rest.join("\n"));
+    assert_eq!(ran.report.unwrap()["stopped"], "interrupted");
+    assert!(std::fs::read_to_string(&page).unwrap().contains("partial report"));
+}
+
+#[test]
+fn the_report_is_one_file_that_asks_for_nothing_from_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("report.html");
+    let ran = run(&second("[thresholds]\nsafety = [\"wrong == 0\"]"), &["--report", page.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let page = std::fs::read_to_string(page).unwrap();
+    for expected in ["<svg", "wrong == 0", "passed", "Over time", "unreconciled"] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"), "{page}");
 }

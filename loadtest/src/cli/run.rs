@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::plan::{self, Plan};
-use crate::report::{Progress, load_line, load_table};
+use crate::report::{Progress, load_line, load_page, load_table};
 use crate::run::{Exit, run as carry_out};
 
 /// Options of a run.
@@ -17,6 +17,9 @@ pub(super) struct Args {
     /// Loads this gateway instead of the plan's, if the plan's `target.allow` allows its host.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
+    /// Writes a report here: one HTML file with charts.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Writes the figures as JSON here; `-` is the standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -43,6 +46,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             true => println!("{text}"),
             false => std::fs::write(file, text).with_context(|| file.display().to_string())?,
         }
+    }
+    if let Some(file) = &args.report {
+        std::fs::write(file, load_page(&report)).with_context(|| file.display().to_string())?;
     }
     Ok(ExitCode::from(report.exit))
 }

@@ -18,13 +18,22 @@ pub struct Simulated {
     pub knee: usize,
     /// The gateway's limit for the backend.
     pub max_in_flight: usize,
-    /// The gateway's time-out of every route that asks for a certificate or a record.
+    /// The gateway's time-out of every route.
     pub timeout: Option<Duration>,
+    /// No gateway: kiosks ask the backend itself, to see what its faults do.
+    pub straight: bool,
 }
 
 impl Default for Simulated {
     fn default() -> Self {
-        Self { residents: 900, service: Duration::from_millis(20), knee: 32, max_in_flight: 32, timeout: None }
+        Self {
+            residents: 900,
+            service: Duration::from_millis(20),
+            knee: 32,
+            max_in_flight: 32,
+            timeout: None,
+            straight: false,
+        }
     }
 }
 
@@ -98,6 +107,7 @@ pub(super) fn simulated(root: &mut Section<'_>, has_target: bool, found: &mut Fi
         knee: section.count(found, "knee", 1, 10_000).map_or(usual.knee, |n| n.value),
         max_in_flight: section.count(found, "max_in_flight", 1, 10_000).map_or(usual.max_in_flight, |n| n.value),
         timeout: section.duration(found, "timeout", "3s").map(|time| time.value),
+        straight: section.flag(found, "straight").unwrap_or(false),
     };
     section.finish(found);
     read

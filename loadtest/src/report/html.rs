@@ -16,7 +16,7 @@ pub struct Occasion {
     pub command: String,
 }
 
-const STYLE: &str = "
+pub(super) const STYLE: &str = "
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#57606a;--line:#d0d7de;--bad:#b42318;--bad-bg:#fee4e2;--good:#067647;--good-bg:#d1fadf;--card:#f6f8fa}
 @media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--dim:#9198a1;--line:#3d444d;--bad:#ff9c92;--bad-bg:#4a1512;--good:#6ce9a6;--good-bg:#073d27;--card:#151b23}}
 body{font:15px/1.55 system-ui,'Noto Sans JP',sans-serif;color:var(--ink);max-width:72rem;margin:2.5rem auto;padding:0 1.2rem}
@@ -116,7 +116,7 @@ fn tone(harms: u64) -> &'static str {
     if harms == 0 { "good" } else { "bad" }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio_util::task::TaskTracker;
 
-pub use outcome::{RankLine, Report, ShedLine, StageLine, StepLine};
+pub use outcome::{FaultLine, RankLine, Report, ShedLine, StageLine, StepLine};
 pub use reconcile::{Compared, Reconciled};
 pub use series::Second;
 pub use times::{Summary, Times};

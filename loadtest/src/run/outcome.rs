@@ -10,8 +10,8 @@ use super::series::Second;
 use super::times::{Summary, Times};
 use super::verdict::{Exit, Ruled, Stopped, exit, rule};
 use crate::auditor::Harm;
-use crate::plan::Outcome;
 use crate::plan::threshold::{Rank, Step};
+use crate::plan::{Outcome, Plan, Scheduled};
 
 /// The layout of the JSON; a reader of another one must refuse it.
 const LAYOUT: u32 = 1;
@@ -91,6 +91,17 @@ pub struct ShedLine {
     pub count: u64,
 }
 
+/// A fault, as it was scheduled.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultLine {
+    /// Its name.
+    pub name: String,
+    /// From, in seconds of the run.
+    pub from: f64,
+    /// To, in seconds of the run.
+    pub to: f64,
+}
+
 /// Everything about a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -132,6 +143,8 @@ pub struct Report {
     pub changes: u64,
     /// By stage.
     pub stages: Vec<StageLine>,
+    /// What the backend did wrong, and when.
+    pub faults: Vec<FaultLine>,
     /// By rank.
     pub ranks: Vec<RankLine>,
     /// By step.
@@ -187,6 +200,7 @@ pub(super) fn report(
         examples,
         changes: figures.changes,
         stages: (0..plan.stages.len()).filter_map(|n| stage(figures, n)).collect(),
+        faults: faults(plan),
         ranks: Rank::ALL.iter().map(|rank| rank_line(figures, *rank, judged)).filter(|line| line.answers > 0).collect(),
         steps: Step::ALL
             .iter()
@@ -207,7 +221,23 @@ pub(super) fn report(
     }
 }
 
+fn faults(plan: &Plan) -> Vec<FaultLine> {
+    let line = |fault: &Scheduled| FaultLine {
+        name: fault.name.clone(),
+        from: fault.at.as_secs_f64(),
+        to: (fault.at + fault.lasts).as_secs_f64(),
+    };
+    plan.faults.iter().map(line).collect()
+}
+
 impl Report {
+    /// Served and refused of all sessions of the judged stages whose person did not walk away.
+    pub fn goodput(&self) -> Option<f64> {
+        let judged = || self.stages.iter().filter(|stage| stage.judged);
+        let good: u64 = judged().map(|stage| stage.served + stage.refused).sum();
+        share((good, good + judged().map(|stage| stage.lost).sum::<u64>()))
+    }
+
     /// The exit code's meaning.
     pub fn exit(&self) -> Exit {
         const ALL: [Exit; 6] =

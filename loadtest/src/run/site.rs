@@ -8,7 +8,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::people::People;
-use super::reconcile::{Scrape, resolve, scrape};
+use super::reconcile::{Scrape, scrape};
 use crate::cluster::{Gateway, Site, Town, protecting};
 use crate::legacy::{ServiceTime, WorldConfig};
 use crate::plan::{Address, Plan, Simulated};
@@ -30,10 +30,15 @@ impl Tested {
             anyhow::bail!("{url}: the people of a target that is not ours are not read yet");
         }
         let town = Arc::new(Town::of(world(plan)).await?);
+        let people = People::of_town(plan, &town)?;
+        if plan.simulated.straight {
+            let target = town.issuer();
+            let shown_as = "the simulated backend itself, without a gateway".to_owned();
+            return Ok((Self { target, shown_as, town: Some(town), metrics: None, gateway: None, _dir: None }, people));
+        }
         let dir = tempfile::tempdir()?;
         let site = Site::prepare(program, dir.path(), &configuration(&plan.simulated, &town)?)?;
         let gateway = site.start().await?;
-        let people = People::of_town(plan, &town)?;
         let metrics = Address {
             host: gateway.metrics.ip().to_string(),
             port: gateway.metrics.port(),
@@ -70,12 +75,6 @@ impl Tested {
             // Another process gives no event to wait for.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
-
-    /// Where kiosks reach somebody else's gateway.
-    #[allow(dead_code)]
-    async fn at(address: &Address) -> anyhow::Result<SocketAddr> {
-        resolve(address).await
     }
 
     /// CPU time that the gateway used so far, where it is ours.
