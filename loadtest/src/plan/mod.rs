@@ -103,7 +103,7 @@ pub fn parse(text: &str) -> Result<Plan, Vec<Mistake>> {
     let simulated = beside::simulated(&mut root, has_target, &mut found);
     let population = people::population(&mut root, has_target, &mut found);
     let behaviour = people::behaviour(&mut root, &mut found);
-    let stages = stage::read(&mut root, &mut found);
+    let stages = stage::read(&mut root, &population.cities, &mut found);
     let alongside = beside::alongside(&mut root, has_target, &mut found);
     let faults = beside::faults(&mut root, &stages, &population.cities, has_target, &mut found);
     let around = limits::Around { stages: &stages, cities: &population.cities, mix: &behaviour.mix };

@@ -154,6 +154,28 @@ pub(super) fn population(root: &mut Section<'_>, has_target: bool, found: &mut F
     Population { residents: residents.map(|residents| residents.value.to_owned()), cities, kiosks, hot }
 }
 
+/// The `cities` of a stage: other shares of the same municipalities, in the population's order.
+pub(super) fn cities_of_stage(
+    section: &mut Section<'_>,
+    all: &[(String, f64)],
+    found: &mut Findings<'_>,
+) -> Option<Vec<f64>> {
+    let weights = section.weights(found, "cities", "{ \"991007\" = 100 }")?;
+    for weight in &weights {
+        let code = weight.value.0;
+        if !all.iter().any(|(city, _)| city == code) {
+            let known = || all.iter().map(|(city, _)| city.as_str());
+            let near =
+                did_you_mean(code, known()).map_or_else(|| known().collect::<Vec<_>>().join(", "), str::to_owned);
+            weight.wrong(found, "is not in [population].cities", near);
+        }
+    }
+    let (at, field) = (section.place("cities"), section.field("cities"));
+    let shares = shares(weights, at, &field, found, |code| Some(code.to_owned()));
+    let of = |city: &str| shares.iter().find(|(code, _)| code == city).map_or(0.0, |(_, share)| *share);
+    Some(all.iter().map(|(city, _)| of(city)).collect())
+}
+
 fn simulated_cities() -> Vec<String> {
     (0..Municipality::MOST).filter_map(Municipality::nth).map(|city| city.code).collect()
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::curve::{Curve, Day};
+use super::people;
 use super::quantity;
 use super::section::Section;
 use super::source::{Findings, did_you_mean};
@@ -18,6 +19,8 @@ pub struct Stage {
     pub random: bool,
     /// How long it is.
     pub lasts: Duration,
+    /// Shares of the population's municipalities, in its order, where they are others than the population's.
+    pub cities: Option<Vec<f64>>,
     /// Whether thresholds look at it. Wrong documents count in every stage.
     pub judge: bool,
 }
@@ -27,7 +30,7 @@ const SHAPES: [&str; 5] = ["linear", "poisson", "step", "spike", "day"];
 const MOST_ARRIVALS: f64 = 20_000_000.0;
 const MOST_STEPS: usize = 1000;
 
-pub(super) fn read(root: &mut Section<'_>, found: &mut Findings<'_>) -> Vec<Stage> {
+pub(super) fn read(root: &mut Section<'_>, cities: &[(String, f64)], found: &mut Findings<'_>) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     for mut section in root.sections(found, "stage") {
         let name = section.text(found, "name", "hold");
@@ -38,6 +41,7 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings<'_>) -> Vec<Stag
             lasts.wrong(found, "must be longer than nothing", "for = \"2m\"");
         }
         let judge = section.flag(found, "judge").unwrap_or(true);
+        let cities = people::cities_of_stage(&mut section, cities, found);
         section.missing(found, "rate", "rate = \"40/s\"");
         let lasts = lasts.map_or(Duration::from_secs(1), |lasts| lasts.value);
         let rate = rate(&mut section, lasts, found);
@@ -54,7 +58,7 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings<'_>) -> Vec<Stag
         if let Some(name) = name {
             // A stage with an unreadable rate is still one that others may name.
             let (curve, random) = rate.unwrap_or_else(|| (Curve::constant(0.0, lasts), false));
-            stages.push(Stage { name: name.value.to_owned(), curve, random, lasts, judge });
+            stages.push(Stage { name: name.value.to_owned(), curve, random, lasts, cities, judge });
         }
     }
     if !root.has("stage") {

@@ -177,6 +177,18 @@ fn safety_thresholds_stand_in_safety_and_others_do_not() {
 }
 
 #[test]
+fn a_stage_may_have_its_own_shares_of_the_same_municipalities() {
+    let with = |cities: &str| {
+        let text = format!("{LEAST}cities = {cities}\n[population]\ncities = {{ \"991007\" = 70, \"991015\" = 30 }}\n");
+        parse(&text).map(|plan| plan.stages[0].cities.clone()).map_err(|mistakes| mistakes.len())
+    };
+    assert_eq!(with("{ \"991015\" = 95, \"991007\" = 5 }"), Ok(Some(vec![0.05, 0.95])));
+    assert_eq!(with("{ \"991015\" = 100 }"), Ok(Some(vec![0.0, 1.0])));
+    assert_eq!(with("{ \"991023\" = 100 }"), Err(1));
+    assert_eq!(with("{ \"991015\" = 50 }"), Err(1));
+}
+
+#[test]
 fn a_session_without_a_certificate_is_none() {
     let with = |steps: &str| mistakes(&format!("{LEAST}[kiosk]\nsteps = {steps}"));
     for wrong in [
@@ -208,5 +220,35 @@ proptest! {
         for mistake in parse(&text).err().unwrap_or_default() {
             prop_assert!(mistake.line <= text.lines().count() + 1);
         }
+    }
+}
+
+#[test]
+fn every_plan_that_ships_is_one_named_after_its_file_with_safety_first() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let file = entry.unwrap().path();
+        let plan = parse(&std::fs::read_to_string(&file).unwrap());
+        let plan = plan.unwrap_or_else(|mistakes| panic!("{}: {mistakes:#?}", file.display()));
+        assert_eq!(Some(plan.name.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
+        assert!(plan.why.contains("reader should see") || plan.name == "smoke", "{}", plan.name);
+        assert!(plan.lasts() <= Duration::from_secs(300), "{} takes {:?}", plan.name, plan.lasts());
+        let safe = plan.thresholds.all.iter().filter(|(group, _)| *group == Group::Safety).count();
+        assert_eq!(safe, 4, "{}", plan.name);
+        names.push(plan.name);
+    }
+    for expected in [
+        "smoke",
+        "month-start-peak",
+        "spike-10x",
+        "one-city-surge",
+        "backend-stall",
+        "backend-slow",
+        "retry-storm",
+        "hot-resident",
+        "weekday",
+    ] {
+        assert!(names.iter().any(|name| name == expected), "{expected}");
     }
 }

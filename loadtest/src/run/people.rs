@@ -79,8 +79,11 @@ impl People {
     }
 
     /// Somebody, by the plan's shares.
-    pub(super) fn draw(&self, plan: &Plan, rng: &mut StdRng) -> Option<Comer> {
-        let city = weighted(rng, plan.population.cities.iter().map(|(_, share)| *share));
+    pub(super) fn draw(&self, plan: &Plan, stage: usize, rng: &mut StdRng) -> Option<Comer> {
+        let city = match plan.stages.get(stage).and_then(|stage| stage.cities.as_ref()) {
+            Some(shares) => weighted(rng, shares.iter().copied()),
+            None => weighted(rng, plan.population.cities.iter().map(|(_, share)| *share)),
+        };
         let kind = weighted(rng, plan.behaviour.mix.iter().map(|(_, share)| *share));
         let (form, _) = *plan.behaviour.mix.get(kind)?;
         let everybody = self.may.get(city)?.get(kind)?;

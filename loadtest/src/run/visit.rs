@@ -44,7 +44,7 @@ pub(super) async fn visit(ground: Arc<Ground>, start: Entry) {
     let intended = ground.began + start.at;
     let error = Instant::now().saturating_duration_since(intended);
     let mut rng = rng_of(ground.plan.seed, 1, start.number);
-    let comer = ground.people.draw(&ground.plan, &mut rng);
+    let comer = ground.people.draw(&ground.plan, start.stage, &mut rng);
     let (Some(mut kiosk), Some(comer)) = (ground.kiosks.take(), comer) else {
         ground.note(Note::Dropped { stage: start.stage, at: start.at });
         return;
