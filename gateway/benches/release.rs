@@ -18,6 +18,7 @@ use sekisho_gateway::latch::Latches;
 use sekisho_gateway::registry::{Enabled, Registry};
 use sekisho_gateway::release::Gate;
 use sekisho_gateway::state_dir::StateDir;
+use sekisho_gateway::switch::Switches;
 use sekisho_issuance::binding::BindingKey;
 use sekisho_issuance::certificate::{DocumentBytes, Kind};
 use sekisho_issuance::context::{RequestContext, TraceParent};
@@ -54,7 +55,8 @@ fn bench() -> Bench {
     let state = StateDir::open(&dir.path().join("state")).unwrap();
     let (registry, clock) = (Arc::new(Registry::isolated()), Clock::fixed(now()));
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
-    let gate = Gate::open(&state, registry.clone(), latches, clock).unwrap();
+    let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
+    let gate = Gate::open(&state, registry.clone(), latches, switches, clock).unwrap();
     let config = sekisho_gateway::config::parse(include_str!("release.toml"));
     let config = Arc::new(config.unwrap_or_else(|m| panic!("{m:#?}")));
     gate.in_force().set(config.clone());

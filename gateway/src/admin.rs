@@ -58,6 +58,8 @@ pub fn admin_routes(edge: Arc<Edge>, key: AdminKey) -> Router {
         .route("/latches", get(operate::latches))
         .route("/latches/{id}", get(operate::latch))
         .route("/latches/{id}/clear", post(operate::clear))
+        .route("/switches", get(operate::switches).post(operate::switch_off))
+        .route("/switches/{id}/clear", post(operate::switch_on))
         .route("/requests/{id}", get(operate::explain))
         .route("/lanes", get(operate::lanes))
         .route("/attempts/{number}/abandon", post(operate::abandon))

@@ -23,6 +23,7 @@ use crate::release::Gate;
 use crate::reload::Enforced;
 use crate::session::{Refused, Sessions};
 use crate::state_dir::StateDir;
+use crate::switch::Switches;
 
 /// One process's shared parts, built once at start.
 pub struct Edge {
@@ -45,6 +46,8 @@ pub struct Edge {
     pub owner: Arc<Owner>,
     /// Suspensions.
     pub latches: Arc<Latches>,
+    /// What is out of service.
+    pub switches: Arc<Switches>,
     /// What lets an answer leave.
     pub gate: Gate,
     binding_key: BindingKey,
@@ -60,6 +63,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// Suspensions.
     pub latches: Arc<Latches>,
+    /// What is out of service.
+    pub switches: Arc<Switches>,
     /// The gate.
     pub gate: Gate,
 }
@@ -67,7 +72,8 @@ pub struct Parts {
 impl Edge {
     /// Starts the lanes' owner and puts everything together. Needs the runtime it shall live in.
     pub fn start(config: Config, state: &StateDir, parts: Parts) -> Result<Arc<Self>, StartError> {
-        let Parts { clock, registry, latches, gate } = parts;
+        let Parts { clock, registry, latches, switches, gate } = parts;
+        switches.read_files(|scope| scope.is_about_something_in(&config));
         let mut owner = OwnerConfig::new(state.root().to_owned(), state.epoch(), worker_backends(&config));
         if let Some(longest) = config.routes.iter().map(|r| r.max_run).max() {
             owner.longest_max_run = longest;
@@ -91,6 +97,7 @@ impl Edge {
             drain: Drain::default(),
             owner,
             latches,
+            switches,
             gate,
             binding_key: BindingKey::new(rand::random()),
             lane_key: state.keys().lane.clone(),
@@ -142,7 +149,10 @@ impl Edge {
 
     /// Whether everything that a release must leave behind can be written; if not, nothing is released.
     pub fn remembers(&self) -> bool {
-        self.gate.records().is_durable() && self.owner.is_durable() && self.latches.is_durable()
+        self.gate.records().is_durable()
+            && self.owner.is_durable()
+            && self.latches.is_durable()
+            && self.switches.is_durable()
     }
 
     /// Counts a request that its session's pin refused.
@@ -159,6 +169,12 @@ impl Edge {
     /// Counts a connection that was closed without an arrival: as many as allowed are open, or its bytes are no request.
     pub fn count_connection_refused(&self, reason: &'static str) {
         self.registry.counter(name::CONNECTIONS_REFUSED, &[("reason", reason)]).increment(1);
+    }
+
+    /// Looks for switches that are set by files. To be called every [`crate::switch::FILES_EVERY`].
+    pub fn read_switch_files(&self) {
+        let config = self.config.load();
+        self.switches.read_files(|scope| scope.is_about_something_in(&config));
     }
 
     /// Forgets sessions that are too old. To be called every few seconds.

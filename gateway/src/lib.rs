@@ -26,6 +26,7 @@ pub mod server;
 pub mod session;
 pub mod stack;
 pub mod state_dir;
+pub mod switch;
 pub mod telemetry;
 pub mod template;
 pub mod tenant;

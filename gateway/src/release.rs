@@ -29,6 +29,7 @@ use crate::record::{Fate, Intent, Memory, Record, Records, RecordsError};
 use crate::registry::{DocumentKind, Registry, Stage, name};
 use crate::response;
 use crate::state_dir::{Keys, StateDir};
+use crate::switch::Switches;
 use crate::telemetry::Stages;
 
 pub use in_force::InForce;
@@ -38,22 +39,6 @@ pub use withheld::Withheld;
 
 /// The machine may have slept this long between arrival and release.
 const MAX_SLEEP: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// What an operator may switch off; asked again after the intent is durable.
-pub trait Switch: Send + Sync {
-    /// Whether what was asked may still be released.
-    fn is_on(&self, bound: &Bound) -> bool;
-}
-
-/// Nothing can be switched off.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AlwaysOn;
-
-impl Switch for AlwaysOn {
-    fn is_on(&self, _: &Bound) -> bool {
-        true
-    }
-}
 
 /// What a gate is made of.
 pub struct GateParts {
@@ -72,7 +57,7 @@ pub struct GateParts {
     /// The configuration in force: what is served, and whose word that clock is.
     pub in_force: InForce,
     /// Kill switches.
-    pub switch: Box<dyn Switch>,
+    pub switches: Arc<Switches>,
 }
 
 /// The release gate of one process.
@@ -101,6 +86,7 @@ impl Gate {
     pub fn new(parts: GateParts) -> Self {
         let records = parts.records.clone();
         let latches = parts.latches.clone();
+        let switches = parts.switches.clone();
         parts.registry.before_scrape(move |registry| {
             let unsynced = records.unsynced_for().max(latches.unsynced_for());
             registry.gauge(name::AUDIT_UNSYNCED, &[]).set(unsynced.as_secs_f64());
@@ -108,20 +94,22 @@ impl Gate {
             registry.gauge(name::UNIQUE_ENTRIES, &[("memory", "content")]).set(contents as f64);
             registry.gauge(name::UNIQUE_ENTRIES, &[("memory", "issue_number")]).set(numbers as f64);
             latches.publish(registry);
+            switches.publish(registry);
         });
         Self(Arc::new(parts))
     }
 
-    /// Opens the records of `state` and puts a gate together on them, with nothing switched off. Nothing leaves before it has a
-    /// configuration ([`InForce::set`]).
+    /// Opens the records of `state` and puts a gate together on them. Nothing leaves before it has a configuration
+    /// ([`InForce::set`]).
     pub fn open(
         state: &StateDir,
         registry: Arc<Registry>,
         latches: Arc<Latches>,
+        switches: Arc<Switches>,
         clock: Clock,
     ) -> Result<Self, RecordsError> {
         let records = Records::open(&state.path("records"), Memory::default(), clock.clone())?;
-        Ok(Self::on(records, state, registry, latches, clock))
+        Ok(Self::on(records, state, registry, latches, switches, clock))
     }
 
     /// The same on records that are open already.
@@ -130,6 +118,7 @@ impl Gate {
         state: &StateDir,
         registry: Arc<Registry>,
         latches: Arc<Latches>,
+        switches: Arc<Switches>,
         clock: Clock,
     ) -> Self {
         Self::new(GateParts {
@@ -140,7 +129,7 @@ impl Gate {
             epoch: state.epoch(),
             clock,
             in_force: InForce::default(),
-            switch: Box::new(AlwaysOn),
+            switches,
         })
     }
 
@@ -356,7 +345,7 @@ impl Gate {
         if !parts.latches.is_durable() {
             return Err(Withheld::new("not_durable", None));
         }
-        if !parts.switch.is_on(bound) || !parts.in_force.serves(bound, verified) {
+        if !parts.switches.serve(bound.route(), facts) || !parts.in_force.serves(bound, verified) {
             return Err(Withheld::new("switched_off", None));
         }
         let seen: &[(LaneId, Option<String>)] = &answered.seen_marks;

@@ -384,6 +384,16 @@ impl Routes {
 type Segments = Vec<(Arc<str>, String)>;
 
 impl Route {
+    /// Every backend that an answer of this route needs: its own, and those that vouch for it.
+    pub fn backends(&self) -> impl Iterator<Item = &str> {
+        let authority = match &self.authority {
+            Authority::Lookup(lookup) => Some(lookup),
+            Authority::TrustedSource | Authority::None => None,
+        };
+        let lookups = [self.lookup.as_ref(), self.household.as_ref().map(|household| &household.lookup), authority];
+        std::iter::once(&*self.backend).chain(lookups.into_iter().flatten().map(|lookup| &*lookup.backend))
+    }
+
     /// `None` = another path; `Some(None)` = this path with a segment that is no plain value.
     fn matches(&self, path: &str) -> Option<Option<Segments>> {
         let mut segments = Some(Segments::new());

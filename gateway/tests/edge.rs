@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use backend::{Authority, Site};
 use http::{Method, StatusCode};
+use sekisho_gateway::switch::Scope;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -359,4 +360,40 @@ async fn a_stream_whose_window_stays_shut_is_cut_with_its_connection() {
     tokio::time::timeout(Duration::from_secs(60), connection).await.expect("it was never cut").unwrap().ok();
     assert_eq!(site.metric("sekisho_connections_refused_total{reason=\"stalled\"}"), 1.0);
     drop(answer);
+}
+
+#[tokio::test]
+async fn what_is_in_flight_when_it_is_switched_off_does_not_leave_and_nothing_new_is_begun() {
+    for scope in ["all", "municipality/991007", "backend/issuer", "backend/residents"] {
+        let site = Site::start().await;
+        let session = site.open("K-1", "card-1").await;
+        site.backend.hold();
+        let asked = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&session, "K-1")), None));
+        site.backend.until(|backend| backend.holding() == 1).await;
+        let scope = Scope::parse(scope).unwrap();
+        let switch = site.edge.switches.set(scope.clone(), "関所 守", "訓練").await.unwrap();
+        site.backend.go_on();
+        let answer = asked.await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.problem()), (502, "withheld".to_owned()), "{scope}");
+        assert_eq!(answer.json()["reason"], "switched_off", "{scope}");
+        let calls = site.backend.calls();
+        let after = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+        assert_eq!((after.status.as_u16(), after.problem()), (503, "switched_off".to_owned()), "{scope}");
+        assert_eq!(site.backend.calls(), calls, "{scope}");
+        site.edge.switches.clear(&switch.id, "関所 守", "訓練終了").await.unwrap();
+        let again = site.ask(Method::GET, "/residents/r-2", None, None).await;
+        assert_ne!(again.problem(), "switched_off", "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_can_be_closed_where_its_municipality_is_switched_off_but_not_where_its_backend_is() {
+    let site = Site::start().await;
+    for (scope, kiosk, status) in [("municipality/991007", "K-1", 204), ("backend/issuer", "K-2", 503)] {
+        let session = site.open(kiosk, "card-1").await;
+        let switch = site.edge.switches.set(Scope::parse(scope).unwrap(), "a", "b").await.unwrap();
+        let closed = site.ask(Method::DELETE, &format!("/sessions/{session}"), Some((&session, kiosk)), None).await;
+        assert_eq!(closed.status.as_u16(), status, "{scope}: {}", closed.text());
+        site.edge.switches.clear(&switch.id, "a", "b").await.unwrap();
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Admin, problem, readiness};
 use crate::latch::{ClearError, LatchId};
 use crate::record::{Operated, Record};
+use crate::switch::{Scope, SetError, SwitchId};
 
 /// A person's word for clearing a latch or abandoning an attempt.
 #[derive(Debug, Deserialize)]
@@ -57,6 +58,55 @@ pub(super) async fn clear(State(admin): State<Admin>, Path(id): Path<String>, Js
             let status = match error {
                 ClearError::Unknown(_) => StatusCode::NOT_FOUND,
                 ClearError::AlreadyCleared(_) | ClearError::WrongEvidence(_) => StatusCode::CONFLICT,
+                ClearError::Missing(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                ClearError::NotDurable => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            problem(status, error)
+        }
+    }
+}
+
+/// `{ "scope": "kind/tax", "name": "...", "reason": "..." }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Off {
+    scope: String,
+    name: String,
+    reason: String,
+}
+
+pub(super) async fn switches(State(admin): State<Admin>) -> Response {
+    let switches = &admin.edge.switches;
+    Json(json!({ "off": switches.off(), "switches": switches.list(), "files": switches.files() })).into_response()
+}
+
+pub(super) async fn switch_off(State(admin): State<Admin>, Json(off): Json<Off>) -> Response {
+    let known = |scope: &Scope| scope.is_about_something_in(&admin.edge.config());
+    let Some(scope) = Scope::parse(off.scope.trim()).filter(known) else {
+        let advice = "is no scope, or nothing of that name is configured; write all, municipality/CODE, kind/KIND, CODE/KIND or backend/NAME";
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, format!("`{}` {advice}", off.scope.escape_debug()));
+    };
+    match admin.edge.switches.set(scope, &off.name, &off.reason).await {
+        Ok(switch) => Json(json!({ "switch": switch })).into_response(),
+        Err(error) => {
+            let status = match error {
+                SetError::Missing(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                SetError::TooMany => StatusCode::CONFLICT,
+                SetError::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            problem(status, error)
+        }
+    }
+}
+
+pub(super) async fn switch_on(State(admin): State<Admin>, Path(id): Path<String>, Json(word): Json<Word>) -> Response {
+    match admin.edge.switches.clear(&SwitchId::new(&id), &word.name, &word.reason).await {
+        Ok(switch) => Json(json!({ "switch": switch })).into_response(),
+        Err(error) => {
+            use crate::switch::ClearError;
+            let status = match error {
+                ClearError::Unknown(_) => StatusCode::NOT_FOUND,
+                ClearError::AlreadyCleared(_) => StatusCode::CONFLICT,
                 ClearError::Missing(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 ClearError::NotDurable => StatusCode::SERVICE_UNAVAILABLE,
             };

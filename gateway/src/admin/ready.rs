@@ -19,7 +19,7 @@ pub struct Readiness {
 /// One reason for a no.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
-    /// `draining`, `not_durable`, `latched`, `observing`, `closed`, `disabled`, `backend_suspended`.
+    /// `draining`, `not_durable`, `latched`, `switched_off`, `observing`, `closed`, `disabled`, `backend_suspended`.
     pub reason: &'static str,
     /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +39,9 @@ pub fn readiness(edge: &Edge) -> Readiness {
     }
     for latch in edge.latches.list().into_iter().filter(|l| l.suspends && l.cleared.is_none()) {
         say("latched", Some(latch.scope.to_string()));
+    }
+    for scope in edge.switches.off() {
+        say("switched_off", Some(scope.to_string()));
     }
     let config = edge.config();
     let time = edge.clock.now_in_japan().time();

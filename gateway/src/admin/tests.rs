@@ -132,3 +132,31 @@ async fn explain_answers_over_the_api() {
     let (status, _) = ask(&routes, Method::GET, "/requests/nonsense", Some(KEY), Value::Null).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+#[tokio::test]
+async fn a_switch_is_set_shown_and_cleared_by_a_person_and_a_slip_of_the_pen_is_refused() {
+    let edge = crate::edge::tests::edge();
+    let routes = admin_routes(edge.clone(), key());
+    let post = async |path: &str, body: Value| ask(&routes, Method::POST, path, Some(KEY), body).await;
+    for scope in ["kind/taxes", "municipality/131211", "backend/isuer", ""] {
+        let (status, said) = post("/switches", json!({ "scope": scope, "name": "a", "reason": "b" })).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{scope}: {said}");
+    }
+    let (status, _) = post("/switches", json!({ "scope": "all", "name": "", "reason": "b" })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(edge.switches.off().is_empty());
+    let (status, said) = post("/switches", json!({ "scope": "kind/tax", "name": "a", "reason": "b" })).await;
+    assert_eq!(status, StatusCode::OK, "{said}");
+    let id = said["switch"]["id"].as_str().unwrap().to_owned();
+    let (_, listed) = ask(&routes, Method::GET, "/switches", Some(KEY), Value::Null).await;
+    assert_eq!((listed["off"].to_string(), &listed["switches"][0]["id"]), (r#"["kind/tax"]"#.to_owned(), &json!(id)));
+    assert!(
+        readiness(&edge).reasons.iter().any(|r| r.reason == "switched_off" && r.about.as_deref() == Some("kind/tax"))
+    );
+    let path = format!("/switches/{id}/clear");
+    assert_eq!(post(&path, json!({ "name": "a", "reason": "" })).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(post(&path, json!({ "name": "a", "reason": "b" })).await.0, StatusCode::OK);
+    assert_eq!(post(&path, json!({ "name": "a", "reason": "b" })).await.0, StatusCode::CONFLICT);
+    assert_eq!(post("/switches/S-1/clear", json!({ "name": "a", "reason": "b" })).await.0, StatusCode::NOT_FOUND);
+    assert!(edge.switches.off().is_empty());
+}

@@ -23,6 +23,9 @@ pub(super) enum AdminCommand {
     /// Suspensions: list them, look at one, clear one.
     #[command(subcommand)]
     Latch(LatchCommand),
+    /// Kill switches: list them, take something out of service, put it back.
+    #[command(subcommand)]
+    Switch(SwitchCommand),
     /// A request's life, as the records tell it.
     Explain {
         /// The request id, as in every reply's `X-Request-Id`.
@@ -69,6 +72,31 @@ pub(super) enum LatchCommand {
         /// The evidence id that `latch show` names.
         #[arg(long)]
         evidence: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// `switch ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum SwitchCommand {
+    /// What is out of service, and every switch, newest first.
+    List(At),
+    /// Takes something out of service at once; what is in flight for it stays in.
+    Set {
+        /// `all`, `municipality/991007`, `kind/tax`, `991007/tax` or `backend/issuer`.
+        scope: String,
+        #[command(flatten)]
+        word: Word,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Clears one switch; others on the same scope hold on.
+    Clear {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        word: Word,
         #[command(flatten)]
         at: At,
     },
@@ -156,6 +184,14 @@ impl From<AdminCommand> for Question {
             AdminCommand::Abandon { number, word, at } => {
                 let body = json!({ "name": word.name, "reason": word.reason });
                 post(at, format!("/attempts/{number}/abandon"), body)
+            }
+            AdminCommand::Switch(SwitchCommand::List(at)) => get(at, "/switches"),
+            AdminCommand::Switch(SwitchCommand::Set { scope, word, at }) => {
+                post(at, "/switches".to_owned(), json!({ "scope": scope, "name": word.name, "reason": word.reason }))
+            }
+            AdminCommand::Switch(SwitchCommand::Clear { id, word, at }) => {
+                let body = json!({ "name": word.name, "reason": word.reason });
+                post(at, format!("/switches/{}/clear", segment(&id)), body)
             }
             AdminCommand::Backend(BackendCommand::List(at)) => get(at, "/backends"),
             AdminCommand::Backend(BackendCommand::Drain { name, at }) => {

@@ -17,6 +17,7 @@ use crate::release::Gate;
 use crate::reload::{NotReloaded, reload};
 use crate::server::{Descriptors, Threads, serve};
 use crate::state_dir::{Listener, StateDir};
+use crate::switch::{FILES_EVERY, Switches};
 use crate::telemetry::SHEDS_EVERY;
 
 pub(super) fn run(path: &Path) -> u8 {
@@ -61,9 +62,12 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     let clock = Clock::system();
     let registry = Registry::global();
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).context("latches")?);
-    let gate = Gate::open(&state, registry.clone(), latches.clone(), clock.clone()).context("records")?;
+    let switches = Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).context("switches")?;
+    let switches = Arc::new(switches);
+    let gate =
+        Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone()).context("records")?;
     let records = gate.records().clone();
-    let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), gate };
+    let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), switches: switches.clone(), gate };
     let listen = config.listeners.server.listen;
     let threads = Threads::start(config.listeners.server.threads.unwrap_or_else(Threads::usual)).context("threads")?;
     let edge = Edge::start(config, &state, parts)?;
@@ -96,6 +100,7 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     beside.iter().for_each(tokio::task::JoinHandle::abort);
     records.close();
     latches.close();
+    switches.close();
     state.mark_clean()?;
     drop(threads);
     tracing::info!("stopped");
@@ -128,10 +133,12 @@ async fn upkeep(edge: Arc<Edge>) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     let mut samples = tokio::time::interval(UPKEEP_EVERY);
     let mut sheds = tokio::time::interval(SHEDS_EVERY);
+    let mut switches = tokio::time::interval(FILES_EVERY);
     loop {
         tokio::select! {
             _ = sweep.tick() => edge.sweep(),
             _ = samples.tick() => edge.registry.run_upkeep(),
+            _ = switches.tick() => edge.read_switch_files(),
             _ = sheds.tick() => edge.registry.log.flush(),
         }
     }

@@ -20,6 +20,9 @@ where
 
 fn allow(asked: Asked) -> Result<Allowed, Problem> {
     let known = &asked.received.known;
+    if !known.edge.switches.serve(&asked.received.matched.route, &asked.facts) {
+        return Err(Problem::new(Code::SwitchedOff));
+    }
     let Some(code) = asked.facts.municipality else {
         // Only `pass` routes speak of no municipality; `check` sees to it.
         return Ok(Allowed { asked, tenant: None });

@@ -112,7 +112,14 @@ async fn a_new_segment_begins_while_running_and_the_snapshot_speaks_for_the_old_
     while !dir.path().join("snapshot").exists() {
         tokio::task::yield_now().await;
     }
+    // Claimed like every other: another segment may be full by now, and its snapshot speaks for this one too.
+    let claim = memory.unique.claim(digests(77, 77), false, now()).unwrap().0;
     records.append(&intent(77, digests(77, 77))).await.unwrap();
+    claim.keep();
+    // A rotation on its thread holds the records until its snapshot is written.
+    while Arc::strong_count(&records) > 1 {
+        tokio::task::yield_now().await;
+    }
     records.close();
     drop(records);
     let first = dir.path().join("00000001.records");

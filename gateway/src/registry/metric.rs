@@ -126,6 +126,8 @@ pub mod name {
     pub const KIOSKS_SUSPENDED: &str = "sekisho_kiosks_suspended";
     /// Latches that went without an operator's word.
     pub const LATCHES_CLOSED_BY_RETRY: &str = "sekisho_latches_closed_by_retry_total";
+    /// What is out of service.
+    pub const SWITCHED_OFF: &str = "sekisho_switched_off";
     /// Oldest record not yet durable.
     pub const AUDIT_UNSYNCED: &str = "sekisho_audit_unsynced_seconds";
     /// Sessions refused by their pin.
@@ -282,6 +284,12 @@ pub const ALL: &[MetricDef] = &[
         &[],
     ),
     counter(name::LATCHES_CLOSED_BY_RETRY, "Latches that ended without an operator's word; must stay 0", &[]),
+    gauge(
+        name::SWITCHED_OFF,
+        Unit::Count,
+        "What an operator has taken out of service and nobody has put back",
+        &[words("scope", &["all", "municipality", "kind", "municipality_kind", "backend"])],
+    ),
     gauge(name::AUDIT_UNSYNCED, Unit::Seconds, "Age of the oldest record that is not yet durable", &[]),
     counter(
         name::CHANNEL_BURNS,

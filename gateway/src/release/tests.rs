@@ -55,9 +55,9 @@ fn bench_with_latch_disk(mode: &str) -> (Bench, Arc<Scripted>) {
         latches: latches.clone(),
         keys: state.keys().clone(),
         epoch: state.epoch(),
+        switches: Arc::new(Switches::scripted(Scripted::new(), clock.clone())),
         clock,
         in_force: InForce::default(),
-        switch: Box::new(AlwaysOn),
     });
     let config = config(mode);
     gate.in_force().set(Arc::new(self::config(mode)));
@@ -148,6 +148,11 @@ async fn body(response: Response<Body>) -> Vec<u8> {
     response.into_body().collect().await.unwrap().to_bytes().to_vec()
 }
 
+/// Whether `text` has `id` as a word of its own; a digest in hexadecimal may hold its digits.
+fn names(text: &str, id: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| word == id)
+}
+
 fn waits() -> bool {
     true
 }
@@ -172,7 +177,7 @@ async fn a_right_answer_leaves_with_its_intent_its_result_and_its_counts() {
     assert_eq!(bench.documents(), (1.0, 1.0, 0.0));
     let records = bench.log.texts();
     assert!(records[0].contains("release_intent") && records[1].contains("complete"), "{records:#?}");
-    assert!(!records[0].contains("1001") && !records[0].contains("山田"), "no personal data: {}", records[0]);
+    assert!(!names(&records[0], "1001") && !records[0].contains("山田"), "no personal data: {}", records[0]);
 }
 
 #[tokio::test]
@@ -198,7 +203,7 @@ async fn another_persons_answer_is_kept_in_and_suspends_at_once() {
     assert!(bench.latches.on_kind(bound.facts().municipality, DocumentKind::Answer).is_some());
     assert_eq!(bench.documents(), (0.0, 0.0, 0.0));
     let record = bench.log.texts().pop().unwrap();
-    assert!(record.contains("withheld") && !record.contains("1002") && !record.contains("山田"), "{record}");
+    assert!(record.contains("withheld") && !names(&record, "1002") && !record.contains("山田"), "{record}");
 }
 
 #[tokio::test]
@@ -473,7 +478,7 @@ async fn a_lawful_no_is_said_in_our_words_only() {
     let out = bench.gate.commit(&bound, released, waits).await.unwrap();
     assert_eq!((out.outcome, out.reason), (Outcome::Refused, "refused"));
     let said = String::from_utf8(body(out.response).await).unwrap();
-    assert!(said.contains("MOVED_OUT") && !said.contains("山田") && !said.contains("1001"), "{said}");
+    assert!(said.contains("MOVED_OUT") && !said.contains("山田") && !names(&said, "1001"), "{said}");
     assert_eq!(bench.documents(), (1.0, 1.0, 0.0));
 }
 
