@@ -333,7 +333,11 @@ impl Identity {
     /// Whether nothing that is known of a person differs, and enough of it would prove who it is.
     fn may_be(&self, group: &Group, id: &ResidentId, attributes: &BTreeMap<String, String>) -> bool {
         let mut alike: FieldSet = 0;
-        for (index, (field, found)) in self.fields.iter().zip(&group.found).enumerate() {
+        let fields = || self.fields.iter().zip(&group.found).enumerate();
+        // Those who are asked about here live together: their address is looked at last.
+        let shared = |(_, (field, _)): &(usize, (&Field, &Vec<Found>))| field.kind == FieldKind::Address;
+        let (first, last) = (fields().filter(|field| !shared(field)), fields().filter(shared));
+        for (index, (field, found)) in first.chain(last) {
             let Some(expected) = field.expected(id, attributes).filter(|_| !found.is_empty()) else { continue };
             if found.iter().any(|found| expected.compare(found) == Compared::Differs) {
                 return false;

@@ -206,21 +206,30 @@ impl CheckPlan {
     /// Runs every check. Never panics on any bytes; time and memory are bounded by the document limits. An answer of the
     /// wrong form is not read at all.
     pub fn run(&self, evidence: &Evidence<'_>) -> Findings {
-        let formed = self.shape.as_ref().is_none_or(|shape| shape.judge(&evidence.answer) == Verdict::Match);
-        let content = match formed {
-            true => self.read(evidence.answer.body, evidence.answer.header("content-type")),
-            false => Content::Unreadable("shape"),
+        let shape = self.form_of(evidence);
+        let content = match &shape {
+            None | Some(Verdict::Match) => self.read(evidence.answer.body, evidence.answer.header("content-type")),
+            Some(_) => Content::Unreadable("shape"),
         };
-        self.judge(evidence, content)
+        self.judge_formed(evidence, shape, content)
     }
 
     /// Runs every check on an answer that was read already.
     pub fn judge(&self, evidence: &Evidence<'_>, content: Content) -> Findings {
+        self.judge_formed(evidence, self.form_of(evidence), content)
+    }
+
+    /// Whether the answer has the form of a good one; `None` where that is not checked.
+    fn form_of(&self, evidence: &Evidence<'_>) -> Option<Verdict> {
+        self.shape.as_ref().map(|shape| shape.judge(&evidence.answer))
+    }
+
+    fn judge_formed(&self, evidence: &Evidence<'_>, shape: Option<Verdict>, content: Content) -> Findings {
         let mut findings = Vec::with_capacity(12);
         let mut noted = Noted::default();
         {
             let (read, around) = self.prepare(&content);
-            self.check_all(evidence, &read, around, &mut findings, &mut noted);
+            self.check_all(evidence, shape, &read, around, &mut findings, &mut noted);
         }
         let content_digest = match &content {
             Content::Document(document) | Content::Enclosed(_, Ok(document)) => document.content_digest,
@@ -253,6 +262,7 @@ impl CheckPlan {
     fn check_all(
         &self,
         evidence: &Evidence<'_>,
+        shape: Option<Verdict>,
         read: &Read<'_>,
         body: Option<&Body>,
         findings: &mut Vec<Finding>,
@@ -270,9 +280,9 @@ impl CheckPlan {
         };
         let found = |place: &Place| values(sheets, place, evidence, body);
 
-        if let Some(shape) = &self.shape {
+        if let Some(shape) = shape {
             let data = self.answer == AnswerKind::Data || self.envelope.is_some();
-            let verdict = match (shape.judge(&evidence.answer), read) {
+            let verdict = match (shape, read) {
                 (Verdict::Match, Read::Unreadable(reason)) if data => Verdict::Unverifiable { reason },
                 (Verdict::Match, _) => match (&self.envelope, body) {
                     (Some(envelope), Some(around)) => envelope.judge(around, evidence.facts),

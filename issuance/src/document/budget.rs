@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::filter::Inflater;
 use super::{Limits, Unreadable};
 
 /// Glyph and paint comparisons of one document; a dense real page needs some ten thousand.
@@ -30,6 +31,8 @@ pub(super) struct Budget {
     inflated: Cell<usize>,
     operators: Cell<usize>,
     comparisons: Cell<usize>,
+    /// What streams are inflated with.
+    pub(super) inflater: Inflater,
     /// Values of the file.
     pub(super) values: Room,
     /// Nesting of forms, arrays and dictionaries.
@@ -42,6 +45,7 @@ impl Budget {
             inflated: Cell::new(limits.max_inflated_bytes),
             operators: Cell::new(limits.max_operators),
             comparisons: Cell::new(MAX_COMPARISONS),
+            inflater: Inflater::default(),
             values: Room { left: Cell::new(MAX_VALUES), depth: limits.max_depth },
             depth: limits.max_depth,
         }

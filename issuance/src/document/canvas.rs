@@ -103,7 +103,9 @@ pub(super) struct Canvas<'b> {
 
 impl<'b> Canvas<'b> {
     pub(super) fn new(paper: Area, budget: &'b Budget) -> Self {
-        Self { paper, budget, glyphs: Vec::new(), pictures: Vec::new(), segments: Vec::new(), paints: Vec::new() }
+        // A usual page has a few hundred glyphs.
+        let (glyphs, segments) = (Vec::with_capacity(256), Vec::with_capacity(32));
+        Self { paper, budget, glyphs, pictures: Vec::new(), segments, paints: Vec::new() }
     }
 
     /// Looks at the glyphs of one text operator, those from `start` on, painted in `shades` under `clip`. White space is nothing

@@ -27,7 +27,7 @@ pub(super) enum Step<'c> {
 
 impl<'c, 'b> Content<'c, 'b> {
     pub(super) fn new(bytes: &'c [u8], budget: &'b Budget) -> Self {
-        Self { lexer: Lexer::new(bytes, 0), budget, operands: Vec::new() }
+        Self { lexer: Lexer::new(bytes, 0), budget, operands: Vec::with_capacity(8) }
     }
 
     /// The next operator; `None` at the end.
@@ -46,6 +46,15 @@ impl<'c, 'b> Content<'c, 'b> {
                 Token::Keyword(keyword) if !matches!(keyword, b"true" | b"false" | b"null") => {
                     self.budget.operator()?;
                     return Ok(Some(Step::Operator(keyword)));
+                }
+                // Most operands are single tokens.
+                Token::Number(number) if self.operands.len() < MAX_OPERANDS => {
+                    room.value()?;
+                    self.operands.push(Value::Number(number));
+                }
+                Token::String(string) if self.operands.len() < MAX_OPERANDS => {
+                    room.value()?;
+                    self.operands.push(Value::String(string));
                 }
                 token if self.operands.len() < MAX_OPERANDS => {
                     let value = parse(&mut self.lexer, token, Place::Content, &room);

@@ -1,6 +1,7 @@
 //! Stream filters with a ceiling (ISO 32000-2, 7.4). Damaged data is an error; nothing is cut short or guessed.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
@@ -32,7 +33,7 @@ pub(super) fn decode<'d>(
         let parameters = parameters.get(index).and_then(|p| p.dict()).unwrap_or(&none);
         let ceiling = budget.inflated_left();
         let decoded = match filter.name().ok_or(BAD)? {
-            b"FlateDecode" | b"Fl" => unpredict(inflate(&data, ceiling)?.0, parameters)?,
+            b"FlateDecode" | b"Fl" => unpredict(inflate(&data, budget)?.0, parameters)?,
             b"LZWDecode" | b"LZW" => unpredict(lzw(&data, parameters, ceiling)?, parameters)?,
             b"ASCII85Decode" | b"A85" => ascii85(&data)?.0,
             b"ASCIIHexDecode" | b"AHx" => ascii_hex(&data)?.0,
@@ -45,15 +46,35 @@ pub(super) fn decode<'d>(
     Ok(data)
 }
 
+const FLAGS: u32 =
+    inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+
+/// The decompressor of one reading, for one stream after the other: to make one costs as much as to read a short stream.
+#[derive(Default)]
+pub(super) struct Inflater(RefCell<Option<Box<DecompressorOxide>>>);
+
+impl Inflater {
+    /// Lends the decompressor, at its beginning.
+    fn begin<T>(&self, work: impl FnOnce(&mut DecompressorOxide) -> T) -> T {
+        let mut state = self.0.take().unwrap_or_default();
+        state.init();
+        let done = work(&mut state);
+        self.0.replace(Some(state));
+        done
+    }
+}
+
 /// zlib data (RFC 1950) and how many bytes it took.
-pub(super) fn inflate(data: &[u8], ceiling: usize) -> Result<(Vec<u8>, usize), Unreadable> {
-    let mut state = Box::<DecompressorOxide>::default();
-    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+pub(super) fn inflate(data: &[u8], budget: &Budget) -> Result<(Vec<u8>, usize), Unreadable> {
+    budget.inflater.begin(|state| inflate_all(state, data, budget.inflated_left()))
+}
+
+fn inflate_all(state: &mut DecompressorOxide, data: &[u8], ceiling: usize) -> Result<(Vec<u8>, usize), Unreadable> {
     let mut out = vec![0; data.len().saturating_mul(4).clamp(256, 1 << 16).min(ceiling)];
     let (mut taken, mut made) = (0, 0);
     loop {
         let input = data.get(taken..).unwrap_or_default();
-        let (status, read, written) = decompress(&mut state, input, &mut out, made, flags);
+        let (status, read, written) = decompress(state, input, &mut out, made, FLAGS);
         taken += read;
         made += written;
         match status {
@@ -71,11 +92,9 @@ pub(super) fn inflate(data: &[u8], ceiling: usize) -> Result<(Vec<u8>, usize), U
 }
 
 /// The first `wanted` bytes of zlib data, or all if there are fewer; what follows is not looked at.
-pub(super) fn inflate_start(data: &[u8], wanted: usize) -> Result<Vec<u8>, Unreadable> {
-    let mut state = Box::<DecompressorOxide>::default();
-    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+pub(super) fn inflate_start(data: &[u8], wanted: usize, budget: &Budget) -> Result<Vec<u8>, Unreadable> {
     let mut out = vec![0; wanted];
-    match decompress(&mut state, data, &mut out, 0, flags) {
+    match budget.inflater.begin(|state| decompress(state, data, &mut out, 0, FLAGS)) {
         (TINFLStatus::Done | TINFLStatus::HasMoreOutput, _, made) => {
             out.truncate(made);
             Ok(out)
@@ -323,9 +342,25 @@ mod tests {
     fn the_start_of_a_stream_is_the_same_as_the_start_of_all_of_it() {
         let text: Vec<u8> = (0..5000u32).flat_map(|n| n.to_be_bytes()).collect();
         let packed = miniz_oxide::deflate::compress_to_vec_zlib(&text, 6);
-        assert_eq!(inflate_start(&packed, 700).as_deref(), Ok(&text[..700]));
-        assert_eq!(inflate_start(&packed, 70_000).as_ref(), Ok(&text));
-        assert_eq!(inflate(&packed, 70_000).map(|(data, _)| data).as_ref(), Ok(&text));
-        assert_eq!(inflate(&packed, 19_999).err(), Some(Unreadable("too_large")));
+        let budget = |left| Budget::new(&Limits { max_inflated_bytes: left, ..Limits::default() });
+        let roomy = budget(70_000);
+        assert_eq!(inflate_start(&packed, 700, &roomy).as_deref(), Ok(&text[..700]));
+        assert_eq!(inflate_start(&packed, 70_000, &roomy).as_ref(), Ok(&text));
+        assert_eq!(inflate(&packed, &roomy).map(|(data, _)| data).as_ref(), Ok(&text));
+        assert_eq!(inflate(&packed, &budget(19_999)).err(), Some(Unreadable("too_large")));
+    }
+
+    #[test]
+    fn a_stream_is_read_the_same_whatever_was_read_before_it() {
+        let budget = Budget::new(&Limits::default());
+        let (short, long) = (b"a short text".to_vec(), vec![7; 100_000]);
+        let pack = |text: &[u8]| miniz_oxide::deflate::compress_to_vec_zlib(text, 6);
+        let damaged = [&pack(&long)[..40], &[0xff; 20]].concat();
+        for _ in 0..2 {
+            assert_eq!(inflate(&pack(&long), &budget).map(|(data, _)| data).as_ref(), Ok(&long));
+            assert_eq!(inflate(&damaged, &budget).err(), Some(BAD));
+            assert_eq!(inflate_start(&pack(&long), 10, &budget).as_deref(), Ok(&long[..10]));
+            assert_eq!(inflate(&pack(&short), &budget), Ok((short.clone(), pack(&short).len())));
+        }
     }
 }

@@ -37,7 +37,7 @@ impl<'c> InlineImage<'c> {
         let length = match filter(&dict) {
             None => raw_length(&dict).ok_or(BAD)?,
             Some(b"FlateDecode" | b"Fl") => {
-                let (data, taken) = inflate(rest, budget.inflated_left())?;
+                let (data, taken) = inflate(rest, budget)?;
                 budget.inflate(data.len())?;
                 taken
             }

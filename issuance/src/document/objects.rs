@@ -204,7 +204,7 @@ impl<'a> Objects<'a> {
             && self.get(stream.dict, b"DecodeParms")?.is_null();
         if plain_flate && wanted <= budget.inflated_left() {
             budget.inflate(wanted)?;
-            return filter::inflate_start(stream.data, wanted).map(Cow::Owned);
+            return filter::inflate_start(stream.data, wanted, budget).map(Cow::Owned);
         }
         self.decode(stream, budget)
     }

@@ -125,13 +125,14 @@ impl<'o, 'a> Run<'_, 'o, 'a> {
                     let Matrix([a, b, c, d, ..]) = shape;
                     let Matrix([_, _, slant, ..]) = text.matrix.then(to_page);
                     let height = -d;
+                    let finite = shape.is_finite();
                     let upright = a > 0.0 && height > 0.0 && b.abs() <= 0.02 * a && c.abs() <= 0.5 * height;
                     // Squeezed to less than half, small text is a line.
                     let size_mm = height.min(2.0 * a);
                     font.show(string, budget, |shown| {
                         let Matrix([_, _, e, f, x, y]) = text.matrix;
                         let (x, baseline) = to_page.apply(rise * e + x, rise * f + y);
-                        if !(shape.is_finite() && x.is_finite() && baseline.is_finite()) {
+                        if !(finite && x.is_finite() && baseline.is_finite()) {
                             return Err(MALFORMED);
                         }
                         if !upright && !shown.is_blank {

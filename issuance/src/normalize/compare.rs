@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::{Sex, address, date, is_selector, is_unknown, kana, name, sex, squeeze, text};
+use super::{Sex, address, date, is_selector, is_unknown, kana, may_exceed, name, sex, squeeze, text};
 use crate::checks::spec::FieldKind;
 use crate::verdict::FieldEvidence;
 
@@ -81,7 +81,8 @@ impl Expected {
         let whole = Form::of(kind, raw);
         let unknown = whole.text().chars().any(is_unknown);
         let mut forms = vec![whole];
-        if let Some(prefix) = prefix.and_then(|p| usize::try_from(p).ok()).filter(|p| *p > 0) {
+        let prefix = prefix.and_then(|p| usize::try_from(p).ok()).filter(|p| *p > 0);
+        if let Some(prefix) = prefix.filter(|prefix| may_exceed(raw, *prefix)) {
             // The form may count white space that this source does not have, or the other way round.
             for source in [raw.trim().chars().filter(|c| !is_selector(*c)).collect(), squeeze(raw)] {
                 let source: String = source;

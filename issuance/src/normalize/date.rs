@@ -17,7 +17,7 @@ type Day = (i16, i8, i8);
 /// Reads `昭和５５年３月１２日`, `昭和五十五年三月十二日`, `S55.3.12`, `西暦1980年3月12日`, `1980-03-12`, `19800312`, with 元年
 /// and a closing 生; `None` for anything else, including a day that its era did not have.
 pub fn date(text: &str) -> Option<Date> {
-    let folded: String = super::squeeze(text).chars().map(super::plain_hyphen).collect();
+    let folded = super::replaced(super::squeeze(text), super::plain_hyphen);
     let folded = folded.strip_suffix("生まれ").or_else(|| folded.strip_suffix('生')).unwrap_or(&folded);
     if folded.len() == 8 && folded.bytes().all(|b| b.is_ascii_digit()) {
         let (year, rest) = folded.split_at_checked(4)?;

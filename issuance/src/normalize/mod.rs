@@ -53,17 +53,17 @@ pub(crate) fn word(text: &str) -> Cow<'_, str> {
 
 /// A person's name.
 pub fn name(text: &str) -> String {
-    let folded = fold(text, Space::Words);
-    if folded.is_ascii() {
-        return folded;
-    }
-    folded.chars().map(|c| glyph::plain(plain_hyphen(c))).collect()
+    replaced(fold(text, Space::Words), |c| glyph::plain(plain_hyphen(c)))
+}
+
+/// With every character as `plain` has it; the same string where that changes nothing.
+fn replaced(text: String, plain: impl Fn(char) -> char) -> String {
+    if text.chars().all(|c| plain(c) == c) { text } else { text.chars().map(plain).collect() }
 }
 
 /// Any other text.
 pub fn text(text: &str) -> String {
-    let folded = fold(text, Space::Words);
-    if folded.is_ascii() { folded } else { folded.chars().map(plain_hyphen).collect() }
+    replaced(fold(text, Space::Words), plain_hyphen)
 }
 
 /// A reading. Small kana stay apart from large ones: キョウコ and キヨウコ are two readings, and a system that cannot
@@ -74,7 +74,7 @@ pub fn kana(text: &str) -> String {
         c if plain_hyphen(c) == '-' => 'ー',
         c => c,
     };
-    fold(text, Space::Drop).chars().map(katakana).collect()
+    replaced(fold(text, Space::Drop), katakana)
 }
 
 /// An address. Only width, white space, hyphens, glyph variants and the number before 丁目: `1-2-3` and `1丁目2番3号` stay
@@ -187,6 +187,12 @@ fn is_settled(c: char) -> bool {
         | '\u{20000}'..='\u{2a6df}' | '\u{e000}'..='\u{f8ff}')
 }
 
+/// Whether a text may be longer than so many characters in some form of its own; only what folds slowly grows by folding.
+fn may_exceed(text: &str, most: usize) -> bool {
+    let steady = |c: char| is_settled(c) || matches!(c, ' ' | '\u{3000}' | '！'..='～') || is_selector(c);
+    text.chars().nth(most).is_some() || !text.chars().all(steady)
+}
+
 fn plain_hyphen(c: char) -> char {
     match c {
         '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
@@ -197,16 +203,25 @@ fn plain_hyphen(c: char) -> char {
 fn fold(text: &str, space: Space) -> String {
     let mut out = String::with_capacity(text.len());
     let mut spaces = Spaces { mode: space, pending: false };
-    for c in text.chars() {
-        match c {
-            c if is_settled(c) => spaces.push(&mut out, c),
-            ' ' | '\u{3000}' => spaces.pending = true,
-            '！'..='～' => spaces.push(&mut out, char::from_u32(c as u32 - 0xfee0).unwrap_or(c)),
-            c if is_selector(c) => {}
-            _ => return fold_slowly(text, space),
+    let mut rest = text;
+    loop {
+        // What stands as it is, in one piece.
+        let settled = rest.find(|c| !is_settled(c)).unwrap_or(rest.len());
+        let (plain, tail) = rest.split_at(settled);
+        if let Some(first) = plain.chars().next() {
+            spaces.before(&mut out, first);
+            out.push_str(plain);
         }
+        let mut chars = tail.chars();
+        match chars.next() {
+            None => return out,
+            Some(' ' | '\u{3000}') => spaces.pending = true,
+            Some(c @ '！'..='～') => spaces.push(&mut out, char::from_u32(c as u32 - 0xfee0).unwrap_or(c)),
+            Some(c) if is_selector(c) => {}
+            Some(_) => return fold_slowly(text, space),
+        }
+        rest = chars.as_str();
     }
-    out
 }
 
 /// The same for any text. Taking white space away can bring a letter and a mark together, hence the second NFKC.
@@ -230,6 +245,12 @@ struct Spaces {
 
 impl Spaces {
     fn push(&mut self, out: &mut String, c: char) {
+        self.before(out, c);
+        out.push(c);
+    }
+
+    /// Settles what becomes of white space before this character.
+    fn before(&mut self, out: &mut String, c: char) {
         if std::mem::take(&mut self.pending)
             && let Some(last) = out.chars().next_back()
         {
@@ -240,7 +261,6 @@ impl Spaces {
                 Space::Words | Space::Drop => {}
             }
         }
-        out.push(c);
     }
 }
 
