@@ -139,7 +139,14 @@ mod tests {
     #[cfg(not(feature = "weakened"))]
     #[tokio::test]
     async fn an_ordinary_build_says_which_build_the_table_needs() {
-        let setup = Setup { program: "none".into(), seed: 1, requests: 1, per_second: 1.0, without: None };
+        let setup = Setup {
+            program: "none".into(),
+            seed: 1,
+            requests: 1,
+            per_second: 1.0,
+            without: None,
+            dialect: Default::default(),
+        };
         let error = layers(&setup, &["identity".to_owned()], Step::silent()).await.unwrap_err();
         assert!(error.to_string().contains("--features weakened"), "{error}");
     }

@@ -5,13 +5,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+use sekisho_loadtest::dialect::Dialect;
 use sekisho_loadtest::incidents::catalogue::{INCIDENTS, find};
 use sekisho_loadtest::incidents::{Setup, run};
 use sekisho_loadtest::report::{Path, Step};
 
 fn setup() -> Setup {
     let program = env!("CARGO_BIN_EXE_sekisho-loadtest").into();
-    Setup { program, seed: 20_230_327, requests: 18, per_second: 8.0, without: None }
+    Setup { program, seed: 20_230_327, requests: 18, per_second: 8.0, without: None, dialect: Dialect::Json }
 }
 
 async fn does_harm_directly(id: &str) {
@@ -21,8 +22,9 @@ async fn does_harm_directly(id: &str) {
     assert!(row.faults_fired > 0, "{row:?}");
 }
 
-async fn does_none_through_the_gateway(id: &str) {
-    let row = run(&setup(), find(id).unwrap(), Path::Gateway, Step::silent()).await.unwrap();
+async fn does_none_through_the_gateway(id: &str, dialect: Dialect) {
+    let setup = Setup { dialect, ..setup() };
+    let row = run(&setup, find(id).unwrap(), Path::Gateway, Step::silent()).await.unwrap();
     assert!(row.harmless(), "seed {}: {row:?}", row.seed);
     assert!(row.released > 0 && row.municipalities >= 3, "{row:?}");
 }
@@ -37,7 +39,12 @@ macro_rules! incidents {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn does_none_through_the_gateway() {
-                super::does_none_through_the_gateway($id).await;
+                super::does_none_through_the_gateway($id, super::Dialect::Json).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn does_none_through_the_gateway_in_soap() {
+                super::does_none_through_the_gateway($id, super::Dialect::Soap).await;
             }
         })*
 

@@ -42,6 +42,7 @@ async fn demonstrate(args: Args) -> anyhow::Result<ExitCode> {
         requests: args.requests,
         per_second: args.per_second,
         without: None,
+        dialect: Default::default(),
     };
     let every: Vec<&Incident> = INCIDENTS.iter().collect();
     println!(

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::dialect::Dialect;
 use crate::incidents::catalogue::{INCIDENTS, Incident, find};
 use crate::incidents::{Setup, complaints, replay};
 use crate::report::{Path, Progress, Row};
@@ -26,6 +27,9 @@ pub(super) struct Args {
     /// Everyday visits that begin in a second, however fast they are served.
     #[arg(long, default_value_t = USUAL_RATE)]
     per_second: f64,
+    /// How kiosks and backend write: json, or soap (Shift_JIS, the certificate as base64 inside the answer).
+    #[arg(long, default_value_t = Dialect::Json)]
+    dialect: Dialect,
     /// Only this way.
     #[arg(long, value_parser = path)]
     path: Option<Path>,
@@ -45,6 +49,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         requests: args.requests,
         per_second: args.per_second,
         without: None,
+        dialect: args.dialect,
     };
     let paths = args.path.map_or(vec![Path::Direct, Path::Gateway], |path| vec![path]);
     let mut lines = args.json.map(open).transpose()?;
@@ -55,7 +60,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     for complaint in &complaints {
         println!("{complaint}");
     }
-    println!("seed {}: {}", args.seed, verdict(&complaints));
+    println!("seed {}, {}: {}", args.seed, args.dialect, verdict(&complaints));
     Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

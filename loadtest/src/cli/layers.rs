@@ -28,6 +28,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         requests: args.requests,
         per_second: super::incidents::USUAL_RATE / 4.0,
         without: None,
+        dialect: Default::default(),
     };
     let rows = if args.only.is_empty() { CHECKS.len() } else { args.only.len() } + 1;
     let mut progress = Progress::new();

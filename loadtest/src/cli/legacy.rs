@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::dialect::Dialect;
 use crate::legacy::{self, FaultPlan, ServiceTime, World, WorldConfig};
 
 /// Options of the simulated legacy backend.
@@ -17,6 +18,9 @@ pub(super) struct Args {
     /// Where the resident-record system answers; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8081")]
     records: SocketAddr,
+    /// The protocol that the examples are printed in; the backend always speaks both: json or soap (Shift_JIS).
+    #[arg(long, default_value_t = Dialect::Json)]
+    dialect: Dialect,
     /// Faults, as `yokohama-lock-timeout=0.05,late-duplicate@991015,slow@records=0.1,all=0.01`. Without a rate: one that suits it.
     #[arg(long, default_value = "none")]
     faults: FaultPlan,
@@ -83,7 +87,24 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
             );
         }
     }
-    if let Some(sample) = world.city_codes().first().and_then(|code| world.samples(code, true).into_iter().next()) {
+    let first = || world.city_codes().first().and_then(|code| world.samples(code, true).into_iter().next());
+    if let (Dialect::Soap, Some(sample)) = (args.dialect, first()) {
+        let message = |header: &str, body: &str| {
+            format!(
+                "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:j=\"urn:example:juki:1\"><s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+            )
+        };
+        let terminal = "<j:Terminal>K-0001</j:Terminal>";
+        let open = format!("<j:Open><j:CardNo>{}</j:CardNo><j:City>{}</j:City></j:Open>", sample.card, sample.city);
+        println!(
+            "\ntry:\n  curl -s http://{0}/juki/Open -d '{1}'\n  curl -s http://{0}/juki/Issue -d '{2}'",
+            running.issuer,
+            message(terminal, &open),
+            message(&format!("{terminal}<j:Seq>(SessionId)</j:Seq>"), "<j:Issue><j:Kind>01</j:Kind></j:Issue>"),
+        );
+    } else if let Some(sample) =
+        world.city_codes().first().and_then(|code| world.samples(code, true).into_iter().next())
+    {
         println!(
             "\ntry:\n  curl -s http://{0}/sessions -d '{{\"terminal\":\"K-0001\",\"cardSerial\":\"{1}\",\"cityCode\":\"{2}\"}}'\n  \
              curl -s http://{0}/certificates/resident-record -H 'X-Session: (sessionId)' -H 'X-Terminal: K-0001' -d '{{\"copies\":\"1\",\"scope\":\"household\"}}' -o certificate.pdf\n  \

@@ -6,13 +6,20 @@ use anyhow::Context;
 use toml::{Table, Value};
 
 use super::town::Town;
+use crate::dialect::Dialect;
 
 /// The configuration that the README explains.
 const WORKED: &str = include_str!("../../demo/gateway.toml");
+/// The same for kiosks and a backend that speak SOAP in Shift_JIS.
+const WORKED_SOAP: &str = include_str!("../../demo/gateway-soap.toml");
 
 /// The worked configuration in front of `town`, listening on free ports.
 pub fn protecting(town: &Town) -> anyhow::Result<Table> {
-    let mut table: Table = WORKED.parse()?;
+    let worked = match town.dialect() {
+        Dialect::Json => WORKED,
+        Dialect::Soap => WORKED_SOAP,
+    };
+    let mut table: Table = worked.parse()?;
     for listener in ["server", "metrics", "admin"] {
         section(&mut table, listener)?.insert("listen".to_owned(), "127.0.0.1:0".into());
     }

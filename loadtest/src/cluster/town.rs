@@ -13,6 +13,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::auditor::{Paper, Sheet, Shown};
+use crate::dialect::Dialect;
 use crate::kiosk::Line;
 use crate::legacy::chronicle::Execution;
 use crate::legacy::resident::PersonNo;
@@ -29,6 +30,8 @@ pub struct TownPlan {
     pub residents_each: usize,
     /// The backend's median time for one certificate.
     pub service: Duration,
+    /// How its kiosks write.
+    pub dialect: Dialect,
 }
 
 impl TownPlan {
@@ -37,9 +40,14 @@ impl TownPlan {
         Self::of(seed, 6, 900)
     }
 
+    /// The same town, whose kiosks write so.
+    pub fn speaking(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
     /// That many of each, and a quick backend.
     pub fn of(seed: u64, municipalities: usize, residents_each: usize) -> Self {
-        Self { seed, municipalities, residents_each, service: Duration::from_millis(2) }
+        Self { seed, municipalities, residents_each, service: Duration::from_millis(2), dialect: Dialect::Json }
     }
 }
 
@@ -49,6 +57,7 @@ pub struct Town {
     running: Running,
     samples: Vec<Option<Sample>>,
     codes: Vec<String>,
+    dialect: Dialect,
 }
 
 /// What the backend's own log says about a run.
@@ -87,7 +96,7 @@ impl Town {
             service: ServiceTime { median: plan.service, ..ServiceTime::default() },
             ..WorldConfig::default()
         };
-        Self::of(config).await
+        Ok(Self { dialect: plan.dialect, ..Self::of(config).await? })
     }
 
     /// Makes that world and serves it on free ports.
@@ -97,7 +106,12 @@ impl Town {
         let running = legacy::serve(Arc::clone(&world), free, free).await?;
         let samples = (0..world.register().len()).map(|no| world.sample(no)).collect();
         let codes = world.city_codes();
-        Ok(Self { world, running, samples, codes })
+        Ok(Self { world, running, samples, codes, dialect: Dialect::Json })
+    }
+
+    /// How its kiosks write.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Where the issuer answers.

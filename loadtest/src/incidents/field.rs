@@ -85,7 +85,7 @@ impl Field {
             return kiosk;
         }
         let number = self.terminals.fetch_add(1, Ordering::Relaxed);
-        Kiosk::new(format!("K{number:04}"), target, self.patience)
+        Kiosk::new(format!("K{number:04}"), target, self.patience).speaking(self.town.dialect())
     }
 
     fn idle(&self, side: Side) -> MutexGuard<'_, Vec<Kiosk>> {

@@ -77,7 +77,14 @@ mod tests {
     use super::*;
 
     fn setup() -> Setup {
-        Setup { program: "none".into(), seed: 1, requests: 100, per_second: 10.0, without: None }
+        Setup {
+            program: "none".into(),
+            seed: 1,
+            requests: 100,
+            per_second: 10.0,
+            without: None,
+            dialect: Default::default(),
+        }
     }
 
     fn good(path: Path) -> Row {

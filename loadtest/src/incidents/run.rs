@@ -16,6 +16,7 @@ use super::ledger::{Closed, Ended, Entry, Suspended};
 use super::scene;
 use super::script::{self, Script};
 use crate::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting, without_check};
+use crate::dialect::Dialect;
 use crate::legacy::{FaultPlan, Form};
 use crate::report::{Path, Row, Step};
 
@@ -32,6 +33,8 @@ pub struct Setup {
     pub per_second: f64,
     /// A check that the gateway goes without, to see what the others catch.
     pub without: Option<String>,
+    /// How kiosks and backend write.
+    pub dialect: Dialect,
 }
 
 impl Setup {
@@ -50,7 +53,7 @@ const QUIET_PART: f64 = 0.1;
 pub async fn run(setup: &Setup, incident: &Incident, path: Path, step: Step) -> anyhow::Result<Row> {
     let started = Instant::now();
     let script = script::of(incident.id).with_context(|| format!("no script for {}", incident.id))?;
-    let town = Town::start(TownPlan::usual(setup.seed)).await?;
+    let town = Town::start(TownPlan::usual(setup.seed).speaking(setup.dialect)).await?;
     let dir = tempfile::tempdir()?;
     let (target, gateway) = match path {
         Path::Direct => (town.issuer(), None),

@@ -4,6 +4,7 @@
 pub mod arrival;
 mod line;
 mod said;
+mod soap;
 mod visit;
 
 pub use line::{Line, Reply, Trouble};

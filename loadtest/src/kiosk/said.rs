@@ -61,6 +61,7 @@ impl Said {
                     _ => Self::Other(reply.status.as_u16()),
                 }
             }),
+            "text/xml" => super::soap::said(reply),
             _ if reply.status == http::StatusCode::NO_CONTENT => Self::Data(Value::Null),
             _ => Self::Other(reply.status.as_u16()),
         }
@@ -83,7 +84,13 @@ fn media_type(headers: &HeaderMap) -> &str {
 /// The gateway's no in the words of the worked configuration's kiosks (`[problems.kiosk-json]`).
 fn kiosk_problem(status: u16, body: &Value) -> Option<Problem> {
     let reason = body.pointer("/error/reason")?.as_str()?.to_owned();
-    let word = match body.pointer("/error/code")?.as_str()? {
+    let word = word(body.pointer("/error/code")?.as_str()?)?;
+    Some(Problem { status, word: word.to_owned(), reason })
+}
+
+/// The gateway's word behind a code of the worked configurations.
+pub(super) fn word(code: &str) -> Option<&'static str> {
+    Some(match code {
         "WITHHELD" => "withheld",
         "BUSY" => "shed",
         "EXPIRED" => "expired",
@@ -94,8 +101,7 @@ fn kiosk_problem(status: u16, body: &Value) -> Option<Problem> {
         "SEKISHO" => "failed",
         // A backend's declared refusal keeps its own code.
         _ => return None,
-    };
-    Some(Problem { status, word: word.to_owned(), reason })
+    })
 }
 
 fn problem(status: u16, body: &Value) -> Said {

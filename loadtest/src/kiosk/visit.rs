@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use super::line::{Line, Trouble};
 use super::said::Said;
+use super::soap;
+use crate::dialect::Dialect;
+use crate::soap::CONTENT_TYPE;
 
 /// Of whom the paper should speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,12 +64,19 @@ pub struct Kiosk {
     terminal: String,
     line: Line,
     patience: Patience,
+    dialect: Dialect,
 }
 
 impl Kiosk {
     /// The kiosk `terminal`, speaking to `target`.
     pub fn new(terminal: impl Into<String>, target: SocketAddr, patience: Patience) -> Self {
-        Self { terminal: terminal.into(), line: Line::to(target), patience }
+        Self { terminal: terminal.into(), line: Line::to(target), patience, dialect: Dialect::Json }
+    }
+
+    /// A kiosk that writes so.
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 
     /// Its number.
@@ -134,6 +144,15 @@ impl Kiosk {
         key: Option<&str>,
     ) -> Exchange {
         let asked = Instant::now();
+        if self.dialect == Dialect::Soap {
+            let (path, action, message) = soap::message(&method, path, &self.terminal, session, body.as_ref(), key);
+            let request = Request::post(path)
+                .header("host", "issuer.example")
+                .header("content-type", CONTENT_TYPE)
+                .header("soapaction", format!("\"{action}\""))
+                .body(Full::new(message));
+            return self.send(request, asked).await;
+        }
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -152,7 +171,11 @@ impl Kiosk {
             }
             None => Bytes::new(),
         };
-        let Ok(request) = request.body(Full::new(bytes)) else {
+        self.send(request.body(Full::new(bytes)), asked).await
+    }
+
+    async fn send(&mut self, request: http::Result<Request<Full<Bytes>>>, asked: Instant) -> Exchange {
+        let Ok(request) = request else {
             // Only a session id that is no header value gets here; such a session cannot be used.
             let now = Instant::now();
             return Exchange { said: Said::Nothing(Trouble::Unreachable), request_id: None, sent: now, done: now };

@@ -24,6 +24,7 @@ mod serve;
 mod service;
 mod sessions;
 mod shared_answers;
+mod soap;
 mod spool;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use super::chronicle::{Asked, Party, Role};
 use super::fault::{Fault, Switches};
 use super::front::{self, Answer};
 use super::records_api;
+use super::soap::{self, Operation};
 use super::world::World;
 
 /// Largest request head and body; kiosks send a few hundred bytes.
@@ -29,6 +30,13 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Another call with the same echo and connection.
+    pub(super) fn rewritten(&self, method: &str, path: String, headers: Vec<(&str, String)>, body: Bytes) -> Self {
+        let kept = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-request-id")).cloned();
+        let headers = kept.chain(headers.into_iter().map(|(name, value)| (name.to_owned(), value))).collect();
+        Self { method: method.to_owned(), path, headers, body, keep_alive: self.keep_alive }
+    }
+
     /// A header's value.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -65,6 +73,10 @@ impl Connection {
         loop {
             let Some(request) = self.next_request().await? else { return Ok(()) };
             let keep_alive = request.keep_alive;
+            let (request, message) = match soap::understand(&request, self.side == Side::Records) {
+                Some((call, operation)) => (call, Some(operation)),
+                None => (request, None),
+            };
             let began = Instant::now();
             let answer = match self.side {
                 Side::Issuer => front::answer(&self.world, &request, &self.stream).await,
@@ -75,7 +87,7 @@ impl Connection {
                 self.world.pace().hold(began.elapsed()).await;
             }
             self.flush_late().await?;
-            if !self.send(answer, keep_alive).await? || !keep_alive {
+            if !self.send(answer, message, keep_alive).await? || !keep_alive {
                 self.flush_late().await?;
                 return self.stream.shutdown().await;
             }
@@ -114,7 +126,7 @@ impl Connection {
     }
 
     /// Sends the answer, or what a transport fault makes of it. False: the connection is to end.
-    async fn send(&mut self, mut answer: Answer, keep_alive: bool) -> io::Result<bool> {
+    async fn send(&mut self, mut answer: Answer, message: Option<Operation>, keep_alive: bool) -> io::Result<bool> {
         if let (Some(before), Some(now)) = (self.answered.take(), answer.asked.clone()) {
             if let Some(city) = self.world.city(now.city) {
                 self.world.harmed(city, Fault::LateDuplicate, answer.form, &now, self.world.party(&before));
@@ -143,6 +155,9 @@ impl Connection {
             }
             Some(Fault::WrongEcho) => answer.echo = format!("{}-0", answer.echo),
             _ => {}
+        }
+        if let Some(operation) = message.filter(|_| mishap != Some(Fault::Html200)) {
+            soap::envelop(&mut answer, operation);
         }
         let declared = match mishap {
             Some(Fault::WrongLength) => answer.body.len() - answer.body.len().min(7),
@@ -218,6 +233,7 @@ fn head(answer: &Answer, declared: usize, keep_alive: bool) -> Bytes {
         404 => "Not Found",
         409 => "Conflict",
         422 => "Unprocessable Content",
+        500 => "Internal Server Error",
         503 => "Service Unavailable",
         _ => "Error",
     };
