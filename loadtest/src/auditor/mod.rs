@@ -5,6 +5,8 @@
 
 mod known;
 mod ruling;
+mod text;
 
 pub use known::Known;
 pub use ruling::{Asked, Auditor, Claim, Harm, Paper, Ruling, Sheet, Shown, Tally};
+pub use text::{Listed, TextAuditor};

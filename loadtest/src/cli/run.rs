@@ -1,13 +1,13 @@
 //! `sekisho-loadtest run`: carries out a plan; the exit code says how it went.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use crate::plan::{self, Plan};
 use crate::report::{Progress, load_line, load_page, load_table};
-use crate::run::{Exit, run as carry_out};
+use crate::run::{Exit, Refused, run as carry_out};
 
 /// Options of a run.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,18 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new();
     progress.begin(&plan.name, plan.lasts().as_secs());
     let look = progress.teller();
-    let report = super::runtime()?.block_on(carry_out(plan, program, move |glance| look.tell(&load_line(glance))))?;
+    let base = args.plan.parent().unwrap_or(Path::new("")).to_owned();
+    let carried =
+        super::runtime()?.block_on(carry_out(plan, program, base, move |glance| look.tell(&load_line(glance))));
+    let report = match carried {
+        Ok(report) => report,
+        Err(error) if error.is::<Refused>() => {
+            progress.end();
+            eprintln!("{error}");
+            return Ok(ExitCode::from(Exit::Invalid.code()));
+        }
+        Err(error) => return Err(error),
+    };
     progress.end();
     println!("{}", load_table(&report));
     if let Some(file) = &args.json {

@@ -126,8 +126,9 @@ pub(super) fn alongside(root: &mut Section<'_>, has_target: bool, found: &mut Fi
         if let Some(rate) = rate.as_ref().filter(|rate| !(f64::MIN_POSITIVE..=MOST_ALONGSIDE).contains(&rate.value)) {
             rate.wrong(found, format!("must lie above 0 and not over {MOST_ALONGSIDE}/s"), "rate = \"5/s\"");
         }
-        if what == Some(Change::AmendBehind) && has_target {
-            found.mistake(section.place("what"), section.field("what"), "needs the simulated resident system", "amend");
+        if what.is_some() && has_target {
+            let message = "changes records, which is only done to simulated ones";
+            found.mistake(section.place("what"), section.field("what"), message, "no [[alongside]]");
         }
         section.finish(found);
         if let (Some(what), Some(rate)) = (what, rate) {

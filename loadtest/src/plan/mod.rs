@@ -70,8 +70,11 @@ impl Plan {
         if let Some(fault) = self.faults.first() {
             return Err(format!("the plan's fault `{}` can only be done by the simulated backend", fault.name));
         }
-        if self.alongside.iter().any(|beside| beside.what == Change::AmendBehind) {
-            return Err("the plan's `amend-behind` needs the simulated resident system".to_owned());
+        if !self.alongside.is_empty() {
+            return Err("the plan's [[alongside]] changes records, which is only done to simulated ones".to_owned());
+        }
+        if self.behaviour.household > 0.0 {
+            return Err("[kiosk].household needs the simulated town, which knows who lives together".to_owned());
         }
         Ok(())
     }
@@ -103,6 +106,10 @@ pub fn parse(text: &str) -> Result<Plan, Vec<Mistake>> {
     let simulated = beside::simulated(&mut root, has_target, &mut found);
     let population = people::population(&mut root, has_target, &mut found);
     let behaviour = people::behaviour(&mut root, &mut found);
+    if has_target && behaviour.household > 0.0 {
+        let message = "needs the simulated town, which knows who lives together";
+        found.mistake(root.place("kiosk"), "kiosk.household", message, "household = 0");
+    }
     let stages = stage::read(&mut root, &population.cities, &mut found);
     let alongside = beside::alongside(&mut root, has_target, &mut found);
     let faults = beside::faults(&mut root, &stages, &population.cities, has_target, &mut found);

@@ -68,7 +68,7 @@ impl Target {
         if !self.allows(&address.host) {
             return Err(refused(&address.host, &self.allow));
         }
-        if self.url.as_ref() != Some(&address) {
+        if self.url.as_ref().is_some_and(|planned| *planned != address) {
             // Counters of another gateway would reconcile with nothing.
             self.metrics = None;
         }

@@ -100,6 +100,9 @@ pub fn load_table(report: &Report) -> String {
     }
     let harms: Vec<String> = report.harms.iter().map(|(harm, count)| format!("{harm} {count}")).collect();
     line(format!("\njudged {} documents and answers: {}", report.judged, harms.join(", ")));
+    if report.unreadable > 0 {
+        line(format!("{} of them had no text that could be judged", report.unreadable));
+    }
     report.examples.iter().for_each(|example| line(format!("  {example}")));
     if report.changes > 0 {
         line(format!("records changed alongside: {}", report.changes));

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use super::figures::{Figures, Under, holds};
 use super::ground::Stop;
 use super::person::Left;
+use super::residents::text_of;
 use super::series::{Second, Series};
 use super::verdict::Stopped;
-use crate::auditor::{Asked, Auditor, Claim, Harm};
+use crate::auditor::{Asked, Auditor, Claim, Harm, TextAuditor};
 use crate::cluster::Town;
 use crate::plan::{Outcome, Plan};
 
@@ -76,6 +77,8 @@ pub(super) struct Closed {
 pub(super) struct Around {
     pub(super) plan: Arc<Plan>,
     pub(super) town: Option<Arc<Town>>,
+    /// Judges papers that the simulated town did not write.
+    pub(super) by_text: TextAuditor,
     pub(super) began: Instant,
     pub(super) in_flight: Arc<AtomicU64>,
     pub(super) stop: Stop,
@@ -239,7 +242,15 @@ impl Book {
                 Some((harm, format!("asked about {resident}, told {} v{}", claim.resident, claim.version)))
             }
             Evidence::Paper { session, form, residents, bytes } => {
-                let town = self.around.town.as_ref()?;
+                let Some(town) = &self.around.town else {
+                    let resident = residents.first()?;
+                    let content = *blake3::hash(bytes).as_bytes();
+                    let Some(ruling) = self.around.by_text.judge(resident, &text_of(bytes), content) else {
+                        self.figures.unreadable += 1;
+                        return None;
+                    };
+                    return Some((ruling.err()?, format!("{form} of {resident}, by its text")));
+                };
                 let asked = Asked {
                     number: self.number.fetch_add(1, Ordering::Relaxed),
                     replay_key: format!("{session} {form}"),

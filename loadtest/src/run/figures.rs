@@ -109,6 +109,8 @@ pub(super) struct Figures {
     pub(super) sheds: BTreeMap<(Rank, String), u64>,
     /// Papers and answers in data that were judged.
     pub(super) judged: u64,
+    /// Papers without any text that could be judged.
+    pub(super) unreadable: u64,
     /// Records that were changed beside the sessions.
     pub(super) changes: u64,
     pub(super) unreconciled: Option<u64>,
@@ -125,6 +127,7 @@ impl Figures {
             reasons: BTreeMap::new(),
             sheds: BTreeMap::new(),
             judged: 0,
+            unreadable: 0,
             changes: 0,
             unreconciled: None,
         }

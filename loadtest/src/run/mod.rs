@@ -11,6 +11,7 @@ mod pacer;
 mod people;
 mod person;
 mod reconcile;
+mod residents;
 mod series;
 mod site;
 mod times;
@@ -59,10 +60,20 @@ pub struct Glance {
     pub dropped: u64,
 }
 
-/// Carries out the plan; `look` is called once a second, on a thread of its own.
-pub async fn run(plan: Plan, program: PathBuf, look: impl FnMut(&Glance) + Send + 'static) -> anyhow::Result<Report> {
+/// The plan cannot be carried out as it stands; says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(String);
+
+/// Carries out the plan, whose files lie in `base`; `look` is called once a second, on a thread of its own.
+pub async fn run(
+    plan: Plan,
+    program: PathBuf,
+    base: PathBuf,
+    look: impl FnMut(&Glance) + Send + 'static,
+) -> anyhow::Result<Report> {
     let plan = Arc::new(plan);
-    let (tested, people) = Tested::start(&plan, &program).await?;
+    let (mut tested, people) = Tested::start(&plan, &program, &base).await?;
     let before = tested.counters().await?;
     let generator = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -76,6 +87,7 @@ pub async fn run(plan: Plan, program: PathBuf, look: impl FnMut(&Glance) + Send 
     let around = Around {
         plan: Arc::clone(&plan),
         town: tested.town.clone(),
+        by_text: std::mem::take(&mut tested.by_text),
         began,
         in_flight: Arc::clone(&in_flight),
         stop: stop.clone(),

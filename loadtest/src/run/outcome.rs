@@ -135,6 +135,8 @@ pub struct Report {
     pub unended: u64,
     /// Papers and answers in data that the auditor judged.
     pub judged: u64,
+    /// Papers without any text that could be judged.
+    pub unreadable: u64,
     /// Harmful ones, in all stages.
     pub harms: BTreeMap<&'static str, u64>,
     /// The first of them, with their evidence.
@@ -196,6 +198,7 @@ pub(super) fn report(
         drained: occasion.drained,
         unended: occasion.unended,
         judged: figures.judged,
+        unreadable: figures.unreadable,
         harms: Harm::ALL.iter().map(|harm| (harm.name(), figures.harm(*harm))).collect(),
         examples,
         changes: figures.changes,

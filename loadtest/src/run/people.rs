@@ -74,6 +74,15 @@ impl People {
         Ok(Self { residents, may })
     }
 
+    /// The people of a list: every one may have every certificate of the mix, as far as we know.
+    pub(super) fn listed(plan: &Plan, residents: Vec<Resident>) -> Self {
+        let of_city = |n: usize| -> Vec<usize> {
+            residents.iter().enumerate().filter(|(_, one)| one.city == n).map(|(index, _)| index).collect()
+        };
+        let may = (0..plan.population.cities.len()).map(|n| vec![of_city(n); plan.behaviour.mix.len()]).collect();
+        Self { residents, may }
+    }
+
     pub(super) fn resident(&self, who: usize) -> Option<&Resident> {
         self.residents.get(who)
     }

@@ -39,7 +39,7 @@ pub(super) async fn scrape(address: &Address) -> anyhow::Result<Scrape> {
 }
 
 /// The first address of a host.
-async fn resolve(address: &Address) -> anyhow::Result<std::net::SocketAddr> {
+pub(super) async fn resolve(address: &Address) -> anyhow::Result<std::net::SocketAddr> {
     let mut found = tokio::net::lookup_host((address.host.as_str(), address.port))
         .await
         .with_context(|| format!("cannot find {address}"))?;

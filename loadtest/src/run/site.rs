@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::Refused;
 use super::people::People;
-use super::reconcile::{Scrape, scrape};
+use super::reconcile::{Scrape, resolve, scrape};
+use super::residents::{has_reader, read};
+use crate::auditor::TextAuditor;
 use crate::cluster::{Gateway, Site, Town, protecting};
 use crate::legacy::{ServiceTime, WorldConfig};
 use crate::plan::{Address, Plan, Simulated};
@@ -18,6 +21,7 @@ pub(super) struct Tested {
     pub(super) target: SocketAddr,
     pub(super) shown_as: String,
     pub(super) town: Option<Arc<Town>>,
+    pub(super) by_text: TextAuditor,
     metrics: Option<Address>,
     gateway: Option<Gateway>,
     _dir: Option<tempfile::TempDir>,
@@ -25,16 +29,18 @@ pub(super) struct Tested {
 
 impl Tested {
     /// Starts what has to be started.
-    pub(super) async fn start(plan: &Plan, program: &Path) -> anyhow::Result<(Self, People)> {
+    pub(super) async fn start(plan: &Plan, program: &Path, base: &Path) -> anyhow::Result<(Self, People)> {
         if let Some(url) = &plan.target.url {
-            anyhow::bail!("{url}: the people of a target that is not ours are not read yet");
+            return Self::at(plan, url, base).await;
         }
         let town = Arc::new(Town::of(world(plan)).await?);
         let people = People::of_town(plan, &town)?;
         if plan.simulated.straight {
             let target = town.issuer();
             let shown_as = "the simulated backend itself, without a gateway".to_owned();
-            return Ok((Self { target, shown_as, town: Some(town), metrics: None, gateway: None, _dir: None }, people));
+            let by_text = TextAuditor::default();
+            let tested = Self { target, shown_as, town: Some(town), by_text, metrics: None, gateway: None, _dir: None };
+            return Ok((tested, people));
         }
         let dir = tempfile::tempdir()?;
         let site = Site::prepare(program, dir.path(), &configuration(&plan.simulated, &town)?)?;
@@ -48,9 +54,29 @@ impl Tested {
             target: gateway.kiosk_side,
             shown_as: "its own gateway in front of the simulated backend".to_owned(),
             town: Some(town),
+            by_text: TextAuditor::default(),
             metrics: Some(metrics),
             gateway: Some(gateway),
             _dir: Some(dir),
+        };
+        Ok((tested, people))
+    }
+
+    /// Somebody else's gateway, with the people that the plan's list names.
+    async fn at(plan: &Plan, url: &Address, base: &Path) -> anyhow::Result<(Self, People)> {
+        let list = plan.population.residents.as_ref().ok_or_else(|| {
+            Refused(format!("{url} needs [population].residents: the people who may come, and what is printed of them"))
+        })?;
+        has_reader().map_err(Refused)?;
+        let (people, listed) = read(plan, &base.join(list)).map_err(Refused)?;
+        let tested = Self {
+            target: resolve(url).await?,
+            shown_as: url.to_string(),
+            town: None,
+            by_text: TextAuditor::new(listed),
+            metrics: plan.target.metrics.clone(),
+            gateway: None,
+            _dir: None,
         };
         Ok((tested, people))
     }

@@ -155,8 +155,9 @@ pub(super) fn answer(under: Under, intended: Instant, exchange: Exchange, eviden
 /// Whose record, and which version of it, an answer in data speaks of.
 pub(super) fn claim(said: &Said, id: &str) -> Option<Claim> {
     let Said::Data(data) = said else { return None };
-    let version = data.get("version")?;
-    let version = version.as_u64().or_else(|| version.as_str()?.parse().ok())?;
+    // Without a version it is older than any that is known, and newer than none.
+    let version = data.get("version").and_then(|version| version.as_u64().or_else(|| version.as_str()?.parse().ok()));
+    let version = version.unwrap_or(0);
     Some(Claim { resident: data.get(id).and_then(Value::as_str)?.to_owned(), version })
 }
 
