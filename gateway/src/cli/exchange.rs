@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `request_id` is what was sent to the backend as `X-Request-Id`; `facts` is what the pinned session knew beside the request; `before`
-//! and `after` are the lookup's replies. A body is a JSON value (`body`), text (`text`) or a file beside this one (`body_file`).
+//! and `after` are the lookup's replies (in XML or a form as text, or `{"body_file": ...}`). A body is a JSON value (`body`), text (`text`, written here in UTF-8 and
+//! taken in the charset of the route) or a file beside this one (`body_file`).
 //! `expect` is `release` (the default) or `withhold`.
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
-use sekisho_issuance::answer::{AnswerView, Format};
+use sekisho_issuance::answer::{AnswerView, Charset, Format};
 use sekisho_issuance::checks::{Evidence, Findings, LookupReply, Reached};
 use sekisho_issuance::id::RequestId;
 use sekisho_issuance::request::Facts;
@@ -161,7 +162,8 @@ fn read(recorded: Recorded, file: &Path, place: &str, config: &Config) -> Result
             HeaderValue::from_str(value).map_err(|_| format!("request.headers: `{name}` has no header value"))?;
         headers.append(header, value);
     }
-    let body = bytes(file, request.body, request.text, request.body_file)?;
+    let charset = matched.route.dialect.charset;
+    let body = bytes(file, charset, request.body, request.text, request.body_file)?;
     let said = Said { matched: &matched, headers: &headers, query, body: &body };
     let (route, mut facts) = said
         .extract()
@@ -175,7 +177,7 @@ fn read(recorded: Recorded, file: &Path, place: &str, config: &Config) -> Result
         let Some((lookup, reply)) = route.lookup.as_ref().zip(reply) else { return Ok(None) };
         let said = |key: &str| reply.get(key).and_then(Value::as_str).filter(|_| route_is_not_json(lookup));
         let body = match (said("body_file"), reply.as_str()) {
-            (Some(name), _) => bytes(file, None, None, Some(name.to_owned()))?,
+            (Some(name), _) => bytes(file, charset, None, None, Some(name.to_owned()))?,
             (None, Some(text)) if route_is_not_json(lookup) => {
                 let charset = lookup.request.dialect.charset;
                 charset.encode(text).ok_or_else(|| format!("{which}: cannot be written in {}", charset.name()))?
@@ -210,7 +212,7 @@ fn read(recorded: Recorded, file: &Path, place: &str, config: &Config) -> Result
             .into_iter()
             .map(|(name, value)| (name.to_ascii_lowercase(), value.into_bytes()))
             .collect(),
-        body: bytes(file, answer.body, answer.text, answer.body_file)?,
+        body: bytes(file, charset, answer.body, answer.text, answer.body_file)?,
         matched,
     })
 }
@@ -220,11 +222,19 @@ fn route_is_not_json(lookup: &Lookup) -> bool {
 }
 
 /// A body: a JSON value, text, or a file beside `file`.
-fn bytes(file: &Path, value: Option<Value>, text: Option<String>, name: Option<String>) -> Result<Vec<u8>, String> {
+fn bytes(
+    file: &Path,
+    charset: Charset,
+    value: Option<Value>,
+    text: Option<String>,
+    name: Option<String>,
+) -> Result<Vec<u8>, String> {
     match (value, text, name) {
         (None, None, None) => Ok(Vec::new()),
         (Some(value), None, None) => Ok(value.to_string().into_bytes()),
-        (None, Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(text), None) => {
+            charset.encode(&text).ok_or_else(|| format!("a text cannot be written in {}", charset.name()))
+        }
         (None, None, Some(name)) => {
             let path = beside(file, &name);
             let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -399,7 +399,13 @@ fn checks(
         let (span, key) = (section.place("checks"), section.key("checks"));
         found.mistake(&span, key, "has no place on a `pass` route, which speaks of nobody", "remove it");
     }
+    let tables: Vec<(String, String)> = spec
+        .gaiji_files()
+        // One that cannot be read is said where it is named.
+        .filter_map(|name| Some((name.to_owned(), String::from_utf8(found.file(name).ok()?).ok()?)))
+        .collect();
     let mut context = PlanContext::new(shape.operation);
+    context.gaiji = tables.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     context.kind = shape.kind;
     context.dialect = shape.dialect.clone();
     context.document = shape.document;

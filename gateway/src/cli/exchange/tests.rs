@@ -87,6 +87,52 @@ fn an_answer_that_is_not_what_was_expected_fails() {
     assert!(passed, "{said}");
 }
 
+const SOAP: &str = include_str!("../../../../loadtest/demo/gateway-soap.toml");
+
+/// The same in SOAP, as text that stands for Shift_JIS.
+fn soap_inquiry(id: &str, name: &str) -> Value {
+    let request_id = "01a2016c-eb8d-7516-841b-71feb0a49f46";
+    let envelope = |header: &str, body: &str| {
+        format!(
+            "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:j=\"urn:example:juki:1\"><s:Header>{header}\
+             </s:Header><s:Body>{body}</s:Body></s:Envelope>"
+        )
+    };
+    let record = format!(
+        "<j:InquiryResult><j:Id>{id}</j:Id><j:Name>{name}</j:Name><j:Birth>1980-03-12</j:Birth><j:Sex>女</j:Sex>\
+         <j:Address>見本市表町1-2-3</j:Address><j:Version>7</j:Version></j:InquiryResult>"
+    );
+    let asked = envelope(
+        "<j:Terminal>K-1</j:Terminal><j:Seq>S-1</j:Seq>",
+        &format!("<j:Inquiry><j:Number>{id}</j:Number></j:Inquiry>"),
+    );
+    json!({
+        "name": id,
+        "request": {"method": "POST", "path": "/juki/Inquiry", "headers": {"Content-Type": "text/xml; charset=Shift_JIS"}, "text": asked},
+        "request_id": request_id,
+        "facts": {"card": "c", "municipality": "991007"},
+        "before": envelope("", &record), "after": envelope("", &record),
+        "sent_at": "2026-11-22T01:00:00Z", "received_at": "2026-11-22T01:00:01Z",
+        "answer": {
+            "status": 200, "headers": {"Content-Type": "text/xml; charset=Shift_JIS"},
+            "text": envelope(&format!("<j:MessageId>{request_id}</j:MessageId>"), &record),
+        },
+    })
+}
+
+#[test]
+fn exchanges_in_soap_and_shift_jis_are_tested_like_any_others() {
+    let exchanges = [soap_inquiry("r-1", "表　一郎"), soap_inquiry("r-2", "表　花子")];
+    let (passed, said) = test(SOAP, &exchanges);
+    assert!(passed && said.contains("2 swapped pair(s), 0 would pass"), "{said}");
+    let mut hidden = soap_inquiry("r-1", "表　一郎");
+    let answer = hidden["answer"]["text"].as_str().unwrap().to_owned();
+    let another = "<j:History><j:Item><j:Id>r-2</j:Id></j:Item></j:History></j:InquiryResult>";
+    hidden["answer"]["text"] = answer.replace("</j:InquiryResult>", another).into();
+    let (passed, said) = test(SOAP, &[hidden, soap_inquiry("r-2", "表　花子"), soap_inquiry("r-3", "表　次郎")]);
+    assert!(!passed && said.contains("r-1: withhold (identity)"), "another person deep in the answer: {said}");
+}
+
 #[test]
 fn one_person_alone_proves_nothing() {
     let (passed, said) = test(CONFIG, &[inquiry("r-1", "関守　一郎")]);

@@ -135,3 +135,18 @@ fn a_file_that_a_configuration_names_stands_beside_it_and_is_part_of_its_digest(
     };
     assert_ne!(digest("<f>{code}</f>"), digest("<f>{code} </f>"));
 }
+
+#[test]
+fn a_table_of_private_use_characters_is_read_beside_the_configuration() {
+    let text = soap(
+        "name       = { after = \"氏名\", prefix = 30 }",
+        "name       = { after = \"氏名\", prefix = 30, gaiji = \"991007.gaiji\" }",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let read = || parse_in(&text, Some(folder.path())).map(|_| ());
+    assert!(read().unwrap_err()[0].message.contains("was not found"));
+    std::fs::write(folder.path().join("991007.gaiji"), "E001 9AD9 trailing\n").unwrap();
+    assert!(read().unwrap_err()[0].key.ends_with("name.gaiji"));
+    std::fs::write(folder.path().join("991007.gaiji"), "E001 9AD9\n").unwrap();
+    assert_eq!(read(), Ok(()));
+}
