@@ -14,9 +14,11 @@ use crate::metric;
 
 /// Room is made ahead with zeros, so that a sync need not change the file's length: as much as there is, within these bounds.
 const ROOM_BYTES: std::ops::RangeInclusive<u64> = 32 * 1024..=1024 * 1024;
+/// What room is made of, so that no buffer of that size is made and cleared for it.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 /// Two syncs never begin closer together than this. An entry that comes alone is synced at once; under load those that come
 /// within it share one sync, which costs more CPU than all else about them and counts against what a disk can do.
-const SYNC_SPACING: Duration = Duration::from_millis(2);
+const SYNC_SPACING: Duration = Duration::from_millis(4);
 /// Entries nobody waits for are written at the latest after this.
 const LAZY: Duration = Duration::from_millis(500);
 
@@ -155,8 +157,10 @@ impl Writer {
             return Ok(());
         }
         let room = needed + needed.clamp(*ROOM_BYTES.start(), *ROOM_BYTES.end());
-        let zeros = vec![0; (room - needed) as usize];
-        self.file.write_all_at(&zeros, needed)?;
+        for at in (needed..room).step_by(ZEROS.len()) {
+            let piece = ZEROS.get(..(room - at) as usize).unwrap_or(&ZEROS);
+            self.file.write_all_at(piece, at)?;
+        }
         self.room = room;
         Ok(())
     }
