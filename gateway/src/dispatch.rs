@@ -1,9 +1,12 @@
-//! From the kiosk's connection to the lanes' owner and back through the gate, in a task that no hang-up cancels.
+//! From the kiosk's connection to the lanes' owner and back through the gate, in a run that no hang-up cancels.
 //!
 //! An assignment is sent once; again only where the owner says that nothing was begun. An amend is never sent again.
 
 use std::collections::BTreeSet;
+use std::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use http::header::CONTENT_TYPE;
 use sekisho_issuance::checks::LOOKUP_REQUIREMENT_NOT_MET;
@@ -13,7 +16,6 @@ use sekisho_issuance::request::{Facts, Operation};
 use sekisho_issuance::verdict::{CheckName, Finding, Verdict};
 use sekisho_worker::assignment::{Answer, Assignment, BeforeGuard, Call, NotBegun, Unanswered};
 use sekisho_worker::owner::Attested;
-use tokio::sync::oneshot;
 
 use crate::bound::Bound;
 use crate::layer::bind::{Prepared, render, unanswered_lookup};
@@ -33,19 +35,51 @@ const REQUIREMENT: &str = "requirement";
 
 /// The innermost service of the tower.
 pub async fn dispatch(prepared: Prepared) -> Result<Reply, Problem> {
-    let (kiosk, waiting) = oneshot::channel();
-    tokio::spawn(async move {
-        let ended = run(prepared, &kiosk).await;
-        // A kiosk that is gone cannot take the reply: dropping it here destroys the bytes and records that they never left.
-        drop(kiosk.send(ended));
-    });
-    // The task ends without a word only by a panic.
-    waiting.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal)))
+    let kiosk = Kiosk::default();
+    Detached { run: Some(Box::pin(run(prepared, kiosk.clone()))), kiosk }.await
 }
 
-type Kiosk = oneshot::Sender<Result<Reply, Problem>>;
+/// Whether somebody still waits for the reply.
+#[derive(Clone, Default)]
+struct Kiosk(Arc<AtomicBool>);
 
-async fn run(prepared: Prepared, kiosk: &Kiosk) -> Result<Reply, Problem> {
+impl Kiosk {
+    fn is_gone(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A run that goes on in a task of its own once nobody waits for it. A kiosk that is gone cannot take the reply: that task drops it,
+/// which destroys the bytes and records that they never left.
+struct Detached {
+    run: Option<pin::Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>>,
+    kiosk: Kiosk,
+}
+
+impl Future for Detached {
+    type Output = Result<Reply, Problem>;
+
+    fn poll(mut self: pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Taken out meanwhile: a run that panics is dropped and never polled again.
+        let Some(mut run) = self.run.take() else { return Poll::Pending };
+        let polled = run.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.run = Some(run);
+        }
+        polled
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        self.kiosk.0.store(true, Ordering::SeqCst);
+        if let (Some(run), Ok(runtime)) = (self.run.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(run);
+        }
+    }
+}
+
+async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
     let Prepared { known, route, tenant, mut facts, proven_by, call, permit } = prepared;
     if route.operation == Operation::Amend
         && !known.edge.gate.records().memory().watermarks.has_room(known.edge.clock.now())
@@ -84,7 +118,7 @@ async fn run(prepared: Prepared, kiosk: &Kiosk) -> Result<Reply, Problem> {
     };
     permit.served_in(attested.times.backend);
     end_closed_session(&known, &route, &facts);
-    let judged = judge(&known, &bound, attested, proven_by, kiosk).await;
+    let judged = judge(&known, &bound, attested, proven_by, &kiosk).await;
     if judged.is_err()
         && let Some(session) = &facts.session
     {
@@ -119,9 +153,9 @@ async fn judge(
     let ended = match gate.decide_with(bound, attested, contradiction).await {
         // `observe` lets an answer through, never a session that is another's.
         Ok(_) if contradicted => Err(Problem::because(Code::Withheld, "identity")),
-        Ok(_) if kiosk.is_closed() => Err(Problem::because(Code::Expired, "hung_up")),
+        Ok(_) if kiosk.is_gone() => Err(Problem::because(Code::Expired, "hung_up")),
         Ok(released) => {
-            let committed = gate.commit(bound, released, || !kiosk.is_closed()).await;
+            let committed = gate.commit(bound, released, || !kiosk.is_gone()).await;
             committed.map_err(|why| why.problem(bound))
         }
         Err(why) => Err(why.problem(bound)),
@@ -237,7 +271,8 @@ async fn household(known: &Known, route: &Route, facts: &Facts) -> Result<Option
         return Ok(None);
     }
     let call = render(known, lookup, facts, None)?;
-    let called = known.edge.owner.call_settled(call, known.context.deadline()).await;
+    // Boxed: most requests ask for no household, and would carry the room for this through every layer.
+    let called = Box::pin(known.edge.owner.call_settled(call, known.context.deadline())).await;
     let (answer, settlement) = called.map_err(|error| unanswered_lookup(&error))?;
     match members(lookup, facts.applicant.as_ref(), &answer) {
         Some(members) => {

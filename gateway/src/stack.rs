@@ -49,6 +49,6 @@ where
         .layer(layer_fn(|inner| Step::new(deadline, inner)))
         // Last look at who asks: the resident is proven, the request to the backend is rendered.
         .layer(layer_fn(|inner| Step::new(bind, inner)))
-        // Leaves the connection: seals the request and runs it in a task of its own, which no hang-up cancels.
+        // Seals the request and runs it; a hang-up leaves the run to a task of its own and cancels nothing begun.
         .service(service_fn(dispatch))
 }

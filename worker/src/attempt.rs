@@ -68,7 +68,7 @@ pub(crate) async fn run(
     let mut channels = Vec::new();
     let mut before = None;
     if let Some(call) = &a.before {
-        let found = lookup::run(&owner, call, a.deadline, same(call)).await;
+        let found = Box::pin(lookup::run(&owner, call, a.deadline, same(call))).await;
         let in_doubt = matches!(found, Err(Unanswered::Indeterminate(_)));
         before = keep(found, Some(&mut channels));
         times.before = watch.lap();
@@ -144,7 +144,7 @@ pub(crate) async fn run(
     let mut settlement = Settlement::new(held);
     let mut after = None;
     if let Some(call) = &a.after {
-        let found = lookup::run(&owner, call, a.deadline, same(call)).await;
+        let found = Box::pin(lookup::run(&owner, call, a.deadline, same(call))).await;
         if same(call) && matches!(found, Err(Unanswered::Indeterminate(_))) {
             settlement.rest_slot();
         }

@@ -64,24 +64,29 @@ impl Doubts {
 /// `max_run` is over. An assignment without a lookup has nothing to ask, and nothing to compare with either.
 pub(crate) async fn settle(owner: &Arc<Owner>, a: &Assignment) -> Result<(), NotBegun> {
     let numbers = owner.doubts.about(a.lanes.as_slice());
-    let Some(call) = a.before.clone().filter(|_| !numbers.is_empty()) else { return Ok(()) };
-    let probe = Probe { owner: Arc::clone(owner), call };
-    let mut last = ask(&probe).await;
-    loop {
-        let next = clock::after(clock::now(), PROBE_EVERY);
-        if next >= a.deadline {
-            return Err(NotBegun::LaneBusy);
-        }
-        clock::sleep_until(next).await;
-        let seen = ask(&probe).await;
-        if seen.is_some() && seen == last {
-            break;
-        }
-        last = seen;
-    }
+    let Some(call) = a.before.as_ref().filter(|_| !numbers.is_empty()) else { return Ok(()) };
+    // Boxed: after an unclean start only, and every attempt would carry the room for it.
+    Box::pin(settled(Probe { owner: Arc::clone(owner), call: call.clone() }, a.deadline)).await?;
     for number in numbers {
         owner.doubts.over(number);
         owner.intents.over(number);
     }
     Ok(())
+}
+
+/// Asks until two answers are equal.
+async fn settled(probe: Probe, deadline: Instant) -> Result<(), NotBegun> {
+    let mut last = ask(&probe).await;
+    loop {
+        let next = clock::after(clock::now(), PROBE_EVERY);
+        if next >= deadline {
+            return Err(NotBegun::LaneBusy);
+        }
+        clock::sleep_until(next).await;
+        let seen = ask(&probe).await;
+        if seen.is_some() && seen == last {
+            return Ok(());
+        }
+        last = seen;
+    }
 }

@@ -86,7 +86,7 @@ pub(crate) async fn connect(
         prepared.last_on_connection();
     }
     metrics::counter!(crate::metric::CHANNEL_OPENS, "backend" => Arc::clone(&backend.name)).increment(1);
-    Channel::open(config, deadline).await.map_err(|error| {
+    Box::pin(Channel::open(config, deadline)).await.map_err(|error| {
         tracing::debug!(backend = %backend.name, %error, "no connection");
         NotBegun::Unreachable
     })

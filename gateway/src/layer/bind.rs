@@ -71,7 +71,8 @@ async fn prove(asked: &Asked) -> Result<(Facts, Option<Arc<str>>), Problem> {
     if pinned && facts.applicant.is_some() {
         return Ok((facts, Some(lookup.name.clone())));
     }
-    let holder = holder(&asked.received.known, lookup, &facts).await?;
+    // Boxed: once a session, and every request would carry the room for it through all layers.
+    let holder = Box::pin(holder(&asked.received.known, lookup, &facts)).await?;
     match &facts.applicant {
         Some(claimed) if *claimed != holder => return Err(super::facts::refuse(&asked.received, Refused::Resident)),
         _ => facts.applicant = Some(holder.clone()),
