@@ -2,6 +2,8 @@
 //!
 //! Never a resident, a session, a card or text of a document.
 
+mod lines;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,22 +13,30 @@ use tracing_subscriber::EnvFilter;
 
 use crate::outcome::Outcome;
 use crate::registry::Stage;
+use lines::Lines;
+pub use lines::Writing;
 
 /// How often sums of early noes are written.
 pub const SHEDS_EVERY: Duration = Duration::from_secs(1);
 
-/// Starts logging. `RUST_LOG` chooses what; a second call changes nothing.
-pub fn install() {
+/// Starts logging. `RUST_LOG` chooses what; a second call changes nothing. What is held writes the last lines when it is dropped.
+#[must_use = "the last lines are written when it is dropped"]
+pub fn install() -> Option<Writing> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let json = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_env_filter(filter);
     // Whoever embeds the gateway may have installed a subscriber already.
-    let _ = json.try_init();
+    match Lines::to(std::io::stderr()) {
+        Ok((lines, writing)) => json.with_writer(lines).try_init().is_ok().then_some(writing),
+        Err(_) => {
+            let _ = json.with_writer(std::io::stderr).try_init();
+            None
+        }
+    }
 }
 
 /// How long each stage of one request took.

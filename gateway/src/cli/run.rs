@@ -21,7 +21,7 @@ use crate::switch::{FILES_EVERY, Switches};
 use crate::telemetry::SHEDS_EVERY;
 
 pub(super) fn run(path: &Path) -> u8 {
-    crate::telemetry::install();
+    let _log = crate::telemetry::install();
     if cfg!(feature = "weakened") {
         eprintln!(
             "WEAKENED BUILD: `identity` may be off. For `sekisho-loadtest layers` only; listens on loopback only."
