@@ -8,7 +8,7 @@
     reason = "a test fails by panic"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -37,6 +37,15 @@ impl Ran {
         let report = std::fs::read_to_string(json).ok().map(|text| serde_json::from_str(&text).unwrap());
         Self { code: output.status.code(), said, report }
     }
+}
+
+/// What stands under `/metrics` there.
+fn scrape(address: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET /metrics HTTP/1.0\r\nhost: t\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
 fn run(plan: &str, flags: &[&str]) -> Ran {
@@ -127,12 +136,16 @@ fn an_interrupted_run_is_105_and_still_writes_its_reports() {
     let [file, json, page] = ["plan.toml", "report.json", "report.html"].map(|name| dir.path().join(name));
     std::fs::write(&file, second("").replace("for = \"1s\"", "for = \"10m\"")).unwrap();
     let mut command = binary();
-    command.arg(&file).arg("--json").arg(&json).arg("--report").arg(&page);
+    command.arg(&file).arg("--json").arg(&json).arg("--report").arg(&page).args(["--metrics", "127.0.0.1:0"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The second line is the first second of the run.
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let told =
+        lines.by_ref().map_while(Result::ok).find_map(|line| Some(line.strip_prefix("metrics http://")?.to_owned()));
     let first = lines.by_ref().map_while(Result::ok).find(|line| line.contains("offered")).unwrap();
     assert!(first.contains("only"), "{first}");
+    let scraped = scrape(told.unwrap().strip_suffix("/metrics").unwrap());
+    assert!(scraped.contains("\nsekisho_loadtest_sessions_offered_total "), "{scraped}");
     let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let rest: Vec<String> = lines.map_while(Result::ok).collect();

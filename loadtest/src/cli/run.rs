@@ -1,13 +1,14 @@
 //! `sekisho-loadtest run`: carries out a plan; the exit code says how it went.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use crate::plan::{self, Plan};
-use crate::report::{Progress, load_line, load_page, load_table};
-use crate::run::{Exit, Refused, run as carry_out};
+use crate::report::{Exporter, Progress, load_line, load_page, load_table};
+use crate::run::{Exit, Glance, Refused, run as carry_out};
 
 /// Options of a run.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,9 @@ pub(super) struct Args {
     /// Loads this gateway instead of the plan's, if the plan's `target.allow` allows its host.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
+    /// Serves the load tester's own `/metrics` here while it runs; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// Writes a report here: one HTML file with charts.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -36,10 +40,20 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe()?;
     let mut progress = Progress::new();
     progress.begin(&plan.name, plan.lasts().as_secs());
-    let look = progress.teller();
+    let teller = progress.teller();
     let base = args.plan.parent().unwrap_or(Path::new("")).to_owned();
-    let carried =
-        super::runtime()?.block_on(carry_out(plan, program, base, move |glance| look.tell(&load_line(glance))));
+    let carried = super::runtime()?.block_on(async {
+        let exporter = Exporter::default();
+        if let Some(address) = args.metrics {
+            let address = exporter.listen(address).await.with_context(|| format!("cannot listen on {address}"))?;
+            teller.note(&format!("metrics http://{address}/metrics"));
+        }
+        let look = move |glance: &Glance| {
+            exporter.show(glance);
+            teller.tell(&load_line(glance));
+        };
+        carry_out(plan, program, base, look).await
+    });
     let report = match carried {
         Ok(report) => report,
         Err(error) if error.is::<Refused>() => {

@@ -6,7 +6,7 @@ use super::html::escape;
 
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 56.0;
+const LEFT: f64 = 72.0;
 const BOTTOM: f64 = 26.0;
 const TOP: f64 = 10.0;
 const RIGHT: f64 = 8.0;
@@ -50,10 +50,10 @@ pub(super) fn chart(title: &str, unit: &str, seconds: usize, lines: &[Line<'_>],
     );
     for span in spans {
         let (from, to) = (x(span.from.min(seconds as f64)), x(span.to.min(seconds as f64)));
-        let class = if span.bad { "fault" } else { "stage" };
+        let (class, fill) = if span.bad { ("fault", "#fee4e2") } else { ("stage", "#f6f8fa") };
         let _ = write!(
             svg,
-            "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>\
+            "<rect class=\"{class}\" fill=\"{fill}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"/>\
              <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             (to - from).max(1.0),
             HEIGHT - TOP - BOTTOM,
@@ -67,7 +67,7 @@ pub(super) fn chart(title: &str, unit: &str, seconds: usize, lines: &[Line<'_>],
         let unit = if part == 4 { unit } else { "" };
         let _ = write!(
             svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.0}\" y1=\"{1:.1}\" y2=\"{1:.1}\"/>\
+            "<line class=\"grid\" stroke=\"#d0d7de\" x1=\"{LEFT}\" x2=\"{:.0}\" y1=\"{1:.1}\" y2=\"{1:.1}\"/>\
              <text class=\"tick\" x=\"{2:.0}\" y=\"{3:.1}\" text-anchor=\"end\">{4}{unit}</text>",
             WIDTH - RIGHT,
             y(value),
@@ -89,10 +89,24 @@ pub(super) fn chart(title: &str, unit: &str, seconds: usize, lines: &[Line<'_>],
         at += step;
     }
     for line in lines {
-        let _ = write!(svg, "<path class=\"line {}\" d=\"{}\"/>", line.class, path(&line.values, x, y));
+        let _ = write!(
+            svg,
+            "<path class=\"line {}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\" d=\"{}\"/>",
+            line.class,
+            colour(line.class),
+            path(&line.values, x, y)
+        );
     }
     svg.push_str("</svg></figure>");
     svg
+}
+
+/// Colours of the classes, for readers that do not apply the page's style to a drawing.
+pub(super) const COLOURS: [(&str, &str); 6] =
+    [("c1", "#6e7781"), ("c2", "#1a7f37"), ("c3", "#d1242f"), ("c4", "#9a6700"), ("c5", "#0969da"), ("c6", "#8250df")];
+
+fn colour(class: &str) -> &'static str {
+    COLOURS.iter().find(|(name, _)| *name == class).map_or("#6e7781", |(_, colour)| colour)
 }
 
 fn path(values: &[Option<f64>], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {

@@ -67,6 +67,14 @@ impl Progress {
 pub struct Teller(Option<ProgressBar>);
 
 impl Teller {
+    /// A line that stays.
+    pub fn note(&self, line: &str) {
+        match &self.0 {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
     /// One more second.
     pub fn tell(&self, line: &str) {
         match &self.0 {

@@ -84,8 +84,8 @@ pub(super) struct Around {
     pub(super) stop: Stop,
 }
 
-/// Keeps the book until it is over; `show` is called once a second.
-pub(super) fn keep(around: Around, notes: Receiver<Note>, mut show: impl FnMut(&Second, &Figures)) -> Closed {
+/// Keeps the book until it is over; `show` is called once a second, with that second and the sums so far.
+pub(super) fn keep(around: Around, notes: Receiver<Note>, mut show: impl FnMut(&Second, &Second, &Figures)) -> Closed {
     let mut book = Book::new(around);
     let mut shown = 0;
     loop {
@@ -104,8 +104,8 @@ pub(super) fn keep(around: Around, notes: Receiver<Note>, mut show: impl FnMut(&
             book.read_logs();
             book.judge(false);
             let in_flight = book.around.in_flight.load(Ordering::Relaxed);
-            if let Some(second) = book.series.close(elapsed, in_flight) {
-                show(second, &book.figures);
+            if let Some(second) = book.series.close(elapsed, in_flight).cloned() {
+                show(&second, book.series.totals(), &book.figures);
             }
             book.give_up(elapsed);
         }

@@ -52,6 +52,8 @@ pub struct Glance {
     pub stage: String,
     /// The second.
     pub second: Second,
+    /// The sums of all seconds so far.
+    pub totals: Second,
     /// Harmful documents so far.
     pub harmful: u64,
     /// Start error so far.
@@ -95,7 +97,7 @@ pub async fn run(
     let keeping = std::thread::Builder::new().name("book".to_owned()).spawn({
         let mut look = look;
         let plan = Arc::clone(&plan);
-        move || book::keep(around, notes, |second, figures| look(&glance(&plan, second, figures)))
+        move || book::keep(around, notes, |second, totals, figures| look(&glance(&plan, second, totals, figures)))
     })?;
     let ground = Ground::new(
         Arc::clone(&plan),
@@ -144,7 +146,7 @@ pub async fn run(
     let stopped = stop.why();
     let occasion = outcome::Occasion {
         target: tested.shown_as.clone(),
-        started: started_at.to_string(),
+        started: started_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         seconds: seconds.as_secs_f64(),
         gateway_cpu_seconds: gateway_cpu.map(|cpu| cpu.as_secs_f64()),
         gateway_version: after.and_then(|scrape| scrape.version),
@@ -156,13 +158,14 @@ pub async fn run(
     Ok(report)
 }
 
-fn glance(plan: &Plan, second: &Second, figures: &Figures) -> Glance {
+fn glance(plan: &Plan, second: &Second, totals: &Second, figures: &Figures) -> Glance {
     let at = timetable::stage_at(plan, Duration::from_secs(second.at));
     let mut errors = Times::default();
     figures.starts.iter().for_each(|starts| errors.merge(&starts.error));
     Glance {
         stage: plan.stages.get(at).map(|stage| stage.name.clone()).unwrap_or_default(),
         second: second.clone(),
+        totals: totals.clone(),
         harmful: figures.harmful(),
         start_error: errors.summary(),
         dropped: figures.starts.iter().map(|starts| starts.dropped).sum(),

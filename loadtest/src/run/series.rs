@@ -42,6 +42,8 @@ pub struct Second {
 #[derive(Debug, Default)]
 pub(super) struct Series {
     seconds: Vec<Second>,
+    /// The sums of all seconds, whenever their events were heard of.
+    totals: Second,
     /// Latencies of the seconds that are not over.
     open: Vec<(usize, Times)>,
 }
@@ -59,32 +61,40 @@ impl Series {
         self.seconds.get_mut(n)
     }
 
-    pub(super) fn offered(&mut self, at: Duration) {
+    /// Counts in the second and in the sum.
+    fn count(&mut self, at: Duration, field: impl Fn(&mut Second) -> &mut u64) {
+        *field(&mut self.totals) += 1;
         if let Some(second) = self.second(at) {
-            second.offered += 1;
+            *field(second) += 1;
         }
+    }
+
+    /// The sums so far.
+    pub(super) fn totals(&self) -> &Second {
+        &self.totals
+    }
+
+    pub(super) fn offered(&mut self, at: Duration) {
+        self.count(at, |second| &mut second.offered);
     }
 
     pub(super) fn ended(&mut self, at: Duration, good: bool) {
-        if let Some(second) = self.second(at) {
-            *(if good { &mut second.good } else { &mut second.lost }) += 1;
-        }
+        self.count(at, |second| if good { &mut second.good } else { &mut second.lost });
     }
 
     pub(super) fn answered(&mut self, at: Duration, outcome: Outcome, latency: Duration) {
-        let Some(second) = self.second(at) else { return };
-        second.answers += 1;
+        self.count(at, |second| &mut second.answers);
         match outcome {
-            Outcome::Released => second.papers += 1,
-            Outcome::Shed => second.shed += 1,
-            Outcome::Withheld => second.withheld += 1,
+            Outcome::Released => self.count(at, |second| &mut second.papers),
+            Outcome::Shed => self.count(at, |second| &mut second.shed),
+            Outcome::Withheld => self.count(at, |second| &mut second.withheld),
             Outcome::Answered | Outcome::Refused => {}
-            _ => second.failed += 1,
+            _ => self.count(at, |second| &mut second.failed),
         }
         if outcome == Outcome::Shed {
             return;
         }
-        let n = usize::try_from(second.at).unwrap_or(usize::MAX);
+        let n = usize::try_from(at.as_secs()).unwrap_or(usize::MAX).min(MOST_SECONDS);
         match self.open.iter_mut().find(|(of, _)| *of == n) {
             Some((_, times)) => times.record(latency),
             None => {
@@ -97,6 +107,7 @@ impl Series {
 
     /// The second before `now` is over: its percentiles are known.
     pub(super) fn close(&mut self, now: Duration, in_flight: u64) -> Option<&Second> {
+        self.totals.in_flight = in_flight;
         let last = usize::try_from(now.as_secs()).unwrap_or(usize::MAX).checked_sub(1)?;
         self.second(Duration::from_secs(last as u64))?.in_flight = in_flight;
         self.settle(last);
