@@ -4,12 +4,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use sekisho_fuzz::bounded;
-use sekisho_issuance::answer::{Charset, MAX_FORM_FIELDS, form};
+use sekisho_issuance::answer::{Charset, MAX_FORM_FIELDS, form, multipart};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, bytes)) = bytes.split_first() else { return };
     let Some(charset) = Charset::ALL.get(usize::from(*first) % Charset::ALL.len()).copied() else { return };
     bounded(|| {
+        if let Ok(read) = multipart(bytes, "multipart/form-data; boundary=xYz", charset) {
+            assert!(read.fields().count() <= MAX_FORM_FIELDS && read.fields().all(|(name, _)| !name.is_empty()));
+        }
         let Ok(read) = form(bytes, charset) else { return };
         assert!(read.fields().count() <= MAX_FORM_FIELDS);
         let encoded = |text: &str| {

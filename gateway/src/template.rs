@@ -125,6 +125,8 @@ impl Pattern {
             }
             Place::Body(Format::Xml, _) if value.chars().any(char::is_control) => return None,
             Place::Body(Format::Xml, _) => xml_escaped(out, value),
+            // A boundary must not stand in a value, and a template cannot promise that.
+            Place::Body(Format::Multipart, _) => return None,
             Place::Body(Format::Form, charset) => {
                 let bytes = charset.encode(value)?;
                 out.extend(percent_encoding::percent_encode(&bytes, RESERVED));

@@ -55,7 +55,8 @@ fn format(section: &mut Section<'_>, found: &mut Findings) -> Option<Format> {
     let format = Format::ALL.into_iter().find(|format| format.name() == placed.value);
     if format.is_none() {
         let names = Format::ALL.map(Format::name);
-        let near = did_you_mean(placed.value, names).map_or("one of: json, xml, form".to_owned(), |n| format!("{n:?}"));
+        let near = did_you_mean(placed.value, names)
+            .map_or("one of: json, xml, form, multipart".to_owned(), |n| format!("{n:?}"));
         placed.wrong(found, format!("is `{}`, which is not known", placed.value), near);
     }
     format
@@ -98,7 +99,7 @@ fn place(placed: &Placed<&str>, format: Format, dialect: &Dialect, found: &mut F
         Format::Json if format == Format::Json => "\"/error/code\"",
         Format::Json => "dialect = \"NAME\", one of [dialects] that is written so",
         Format::Xml => "xml = \"//j:Issue/j:Number\", with its prefixes in the dialect's `namespaces`",
-        Format::Form => "form = \"number\"",
+        Format::Form | Format::Multipart => "form = \"number\"",
     };
     read.map_err(|why| placed.wrong(found, why, like)).ok()
 }

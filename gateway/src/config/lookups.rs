@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
-use sekisho_issuance::answer::{Charset, Dialect};
+use sekisho_issuance::answer::{Charset, Dialect, Format};
 use sekisho_issuance::checks::LookupFields;
 use toml::de::DeValue;
 
@@ -131,6 +131,10 @@ fn template(mut section: Section<'_>, dialect: &Arc<Dialect>, found: &mut Findin
         .into_iter()
         .filter_map(|(placed, pattern)| header(&placed, found).map(|name| (name, pattern)))
         .collect();
+    if dialect.format == Format::Multipart && (section.has("body") || section.has("body_file")) {
+        let (span, key) = (section.place("body"), section.key("body"));
+        found.mistake(&span, key, "cannot be written in multipart", "a dialect with format = \"form\"");
+    }
     let written = body(&mut section, "{\"id\":\"{resident}\"}", dialect.charset, found);
     let body = written.and_then(|text| pattern(&text.as_deref(), Place::Body(dialect.format, dialect.charset), found));
     section.finish(found);

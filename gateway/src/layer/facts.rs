@@ -321,4 +321,48 @@ mod tests {
         assert_eq!(asked(format!("<!DOCTYPE x>{kind}").as_bytes(), "text/xml"), malformed);
         assert_eq!(asked(b"{}", "application/json"), malformed);
     }
+
+    /// A session opened by a form of that format.
+    fn opened(format: &str, content_type: &str, body: &[u8]) -> Result<Facts, (Code, Option<String>)> {
+        let config = crate::edge::tests::CONFIG
+            .replace(
+                "\"X-Terminal\" }, card = { json = \"/cardSerial\" }, municipality = { json = \"/cityCode\" }",
+                "\"X-Terminal\" }, card = { form = \"card\" }, municipality = { form = \"city\" }",
+            )
+            .replace(
+                "{ session = { json = \"/sessionId\" }, resident = { json = \"/residentId\" } }",
+                "{ session = { form = \"session\" } }\ndialect = \"forms\"",
+            );
+        let config = format!("{config}\n[dialects.forms]\ncharset = \"Shift_JIS\"\nformat = \"{format}\"\n");
+        let config = crate::config::parse(&config).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let matched = config.routes.find(&http::Method::POST, "/sessions").unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        headers.insert("x-terminal", "K-1".parse().unwrap());
+        let said = Said { matched: &matched, headers: &headers, query: "", body };
+        said.extract().map(|(_, facts)| facts).map_err(|p| (p.code(), p.fact().map(str::to_owned)))
+    }
+
+    #[test]
+    fn facts_stand_in_forms_of_either_kind() {
+        let card = |facts: Facts| facts.card.unwrap().expose().to_owned();
+        let urlencoded = "application/x-www-form-urlencoded";
+        let facts = opened("form", urlencoded, b"card=c%2B1&city=991007&name=%95%5C").unwrap();
+        assert_eq!(card(facts), "c+1");
+        let malformed = Some((Code::Malformed, Some("body".to_owned())));
+        assert_eq!(opened("form", urlencoded, b"card=c1&city=991007&card=c2").err(), malformed);
+        assert_eq!(opened("form", urlencoded, b"card=c1&city=991007&name=%95").err(), malformed, "half a character");
+        assert_eq!(
+            opened("form", urlencoded, b"city=991007").err(),
+            Some((Code::MissingFact, Some("card".to_owned())))
+        );
+        let part = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body = format!("{}{}--b--\r\n", part("card", "c1"), part("city", "991007"));
+        assert_eq!(card(opened("multipart", "multipart/form-data; boundary=b", body.as_bytes()).unwrap()), "c1");
+        assert_eq!(opened("multipart", "multipart/form-data; boundary=c", body.as_bytes()).err(), malformed);
+        let twice = format!("{}{body}", part("card", "c2"));
+        assert_eq!(opened("multipart", "multipart/form-data; boundary=b", twice.as_bytes()).err(), malformed);
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Charset, Form, Pointer, Xml, XmlPath, form, json, plain_text, xml};
+use super::{Charset, Form, Pointer, Xml, XmlPath, form, json, multipart, plain_text, xml};
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,18 +17,29 @@ pub enum Format {
     Xml,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// `multipart/form-data`, plain fields only; its places are a form's.
+    Multipart,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Xml, Self::Form];
+    pub const ALL: [Self; 4] = [Self::Json, Self::Xml, Self::Form, Self::Multipart];
 
-    /// The name in configuration files; also the key of its places.
+    /// The name in configuration files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Xml => "xml",
             Self::Form => "form",
+            Self::Multipart => "multipart",
+        }
+    }
+
+    /// The key of its places in configuration files.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Multipart => "form",
+            other => other.name(),
         }
     }
 
@@ -38,6 +49,7 @@ impl Format {
             Self::Json => "application/json",
             Self::Xml => "text/xml",
             Self::Form => "application/x-www-form-urlencoded",
+            Self::Multipart => "multipart/form-data",
         }
     }
 }
@@ -137,12 +149,13 @@ impl Dialect {
             Format::Json => json(self.charset.decode(body)?.as_bytes()).map(Body::Json),
             Format::Xml => xml(body, self.charset).map(Body::Xml),
             Format::Form => form(body, self.charset).map(Body::Form),
+            Format::Multipart => multipart(body, content_type.unwrap_or_default(), self.charset).map(Body::Form),
         }
     }
 
     /// Parses a place of this dialect. The reason says what is wrong with the text.
     pub fn place(&self, format: Format, text: &str) -> Result<BodyPlace, String> {
-        if format != self.format {
+        if format.key() != self.format.key() {
             return Err(format!("the dialect is {}, not {}", self.format.name(), format.name()));
         }
         match format {
@@ -155,8 +168,8 @@ impl Dialect {
                 })?;
                 Ok(BodyPlace::Xml(path))
             }
-            Format::Form if text.is_empty() => Err("a form's field has a name".to_owned()),
-            Format::Form => Ok(BodyPlace::Form(text.to_owned())),
+            Format::Form | Format::Multipart if text.is_empty() => Err("a form's field has a name".to_owned()),
+            Format::Form | Format::Multipart => Ok(BodyPlace::Form(text.to_owned())),
         }
     }
 

@@ -31,6 +31,11 @@ pub fn form(bytes: &[u8], charset: Charset) -> Result<Form, &'static str> {
         }
         fields.push((name, value));
     }
+    unique(fields)
+}
+
+/// A form of these fields, if no name comes twice.
+pub(super) fn unique(fields: Vec<(String, String)>) -> Result<Form, &'static str> {
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {

@@ -173,7 +173,7 @@ impl Compiler<'_> {
         let format = self.context.dialect.format;
         let data = match format {
             Format::Xml => ["text/xml", "application/xml", "application/soap+xml"].map(str::to_owned).to_vec(),
-            Format::Json | Format::Form => vec![format.media_type().to_owned()],
+            Format::Json | Format::Form | Format::Multipart => vec![format.media_type().to_owned()],
         };
         let media_types: Vec<String> = match declared.media_type.as_ref().map(OneOrMany::as_slice) {
             Some(types) => types.iter().map(|t| t.to_ascii_lowercase()).collect(),
@@ -183,6 +183,10 @@ impl Compiler<'_> {
                 AnswerKind::Opaque => [data, vec!["text/plain".to_owned()]].concat(),
             },
         };
+        if self.context.document.is_some() && media_types.iter().any(|media_type| media_type == "application/pdf") {
+            let message = "the answer is no document: the document is inside it";
+            self.wrong("shape.media_type", message, format!("write \"{}\"", format.media_type()));
+        }
         for media_type in &media_types {
             let plain = media_type.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
             if !plain || media_type.contains([';', ' ', '*']) {

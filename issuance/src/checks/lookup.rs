@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::spec::OneOrMany;
 use super::{LookupReply, Person, SpecError};
 use crate::answer::{
-    BodyPlace, Charset, Dialect, ElementId, Form, Format, Found, Pointer, Tree, Xml, XmlPath, form, plain_text, tree,
-    xml,
+    BodyPlace, Charset, Dialect, ElementId, Form, Format, Found, Pointer, Tree, Xml, XmlPath, form, multipart,
+    plain_text, tree, xml,
 };
 use crate::id::ResidentId;
 
@@ -240,6 +240,7 @@ impl LookupFields {
                 self.read(At::Xml(&xml, xml.root()))
             }
             Format::Form => self.read(At::Form(&form(body, charset)?)),
+            Format::Multipart => self.read(At::Form(&multipart(body, content_type.unwrap_or_default(), charset)?)),
         }
     }
 

@@ -150,3 +150,18 @@ fn a_table_of_private_use_characters_is_read_beside_the_configuration() {
     std::fs::write(folder.path().join("991007.gaiji"), "E001 9AD9\n").unwrap();
     assert_eq!(read(), Ok(()));
 }
+
+#[test]
+fn a_document_inside_json_is_declared_as_one_inside_xml_is() {
+    let (media_type, size) = ("media_type = \"application/pdf\", ", "shape        = { status = [200], ");
+    let document = "\n[routes.tax.document]\njson = \"/pdf\"\ndecode = \"base64\"\n[routes.tax.checks]";
+    let with = |shape: &str| {
+        let at = WORKED.find("[routes.tax.checks]").unwrap();
+        let (before, tax) = WORKED.split_at(at);
+        let tax = tax.replacen("[routes.tax.checks]", document, 1);
+        format!("{before}{}", tax.replacen(&format!("{size}{media_type}"), &format!("{size}{shape}"), 1))
+    };
+    let config = parse(&with("media_type = \"application/json\", ")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert!(config.routes.get("tax").unwrap().checks.names().len() >= 8);
+    assert_eq!(mistake(&with(media_type)).key, "routes.tax.checks.shape.media_type", "the answer is no document");
+}

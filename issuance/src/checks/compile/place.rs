@@ -26,7 +26,7 @@ impl Compiler<'_> {
         ];
         let given: Vec<&str> = given.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         let answer = self.context.answer;
-        let data = self.context.dialect.format.name();
+        let data = self.context.dialect.format.key();
         let enclosed = self.context.document.is_some();
         let usual = match answer {
             AnswerKind::Document if key != "echo" && enclosed => {
@@ -105,7 +105,7 @@ impl Compiler<'_> {
             given.into_iter().filter_map(|(f, text)| Some((f, text.as_ref()?))).collect();
         let dialect = &self.context.dialect;
         let [(format, text)] = given[..] else {
-            self.wrong(key, "must name exactly one place", format!("write `{}`", dialect.format.name()));
+            self.wrong(key, "must name exactly one place", format!("write `{}`", dialect.format.key()));
             return None;
         };
         let like = match dialect.format {
@@ -113,7 +113,7 @@ impl Compiler<'_> {
             Format::Xml => {
                 "write a path like xml = \"//j:Result/j:Number\", and its prefixes in `namespaces`".to_owned()
             }
-            Format::Form => "write the name of a field, like form = \"number\"".to_owned(),
+            Format::Form | Format::Multipart => "write the name of a field, like form = \"number\"".to_owned(),
         };
         let place = match dialect.place(format, text) {
             Ok(BodyPlace::Xml(path)) if path.is_relative() => Err("the path does not say where to begin".to_owned()),
