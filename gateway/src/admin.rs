@@ -4,6 +4,7 @@
 
 mod operate;
 mod ready;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ pub fn admin_routes(edge: Arc<Edge>, key: AdminKey) -> Router {
         .route("/latches", get(operate::latches))
         .route("/latches/{id}", get(operate::latch))
         .route("/latches/{id}/clear", post(operate::clear))
+        .route("/tenants", get(operate::tenants))
         .route("/switches", get(operate::switches).post(operate::switch_off))
         .route("/switches/{id}/clear", post(operate::switch_on))
         .route("/requests/{id}", get(operate::explain))

@@ -96,11 +96,49 @@ pub fn read(path: &Path) -> Result<Config, NotReloaded> {
     config::parse_in(&text, Some(path.parent().unwrap_or(Path::new(".")))).map_err(NotReloaded::Mistakes)
 }
 
+/// Lets each municipality whose file is broken, or would only observe what is enforced, keep the policy that is in force.
+fn keep_last_good(new: &mut Config, edge: &Edge) {
+    let old = edge.config();
+    let broken: Vec<_> = new.tenant_files.broken.keys().filter_map(|name| config::code_of(name)).collect();
+    for code in broken {
+        if let (Some(tenant), false) = (old.tenants.get(&code), new.tenants.contains_key(&code)) {
+            new.tenants.insert(code, tenant.clone());
+        }
+    }
+    while let Err(why @ NotReloaded::Weaker { municipality, .. }) = edge.enforced.weakened(new) {
+        if !new.tenant_files.loaded.remove(&municipality) {
+            return;
+        }
+        let name = format!("{municipality}.toml");
+        new.tenant_files
+            .broken
+            .insert(name.clone(), vec![config::about(&name, &why.to_string(), "mode = \"enforce\"")]);
+        match old.tenants.get(&municipality) {
+            Some(tenant) => new.tenants.insert(municipality, tenant.clone()),
+            None => new.tenants.remove(&municipality),
+        };
+    }
+}
+
+/// Says which files of municipalities were not taken over, and why.
+pub fn say_broken(config: &Config) {
+    for (file, mistakes) in &config.tenant_files.broken {
+        mistakes
+            .iter()
+            .for_each(|mistake| tracing::error!(file, %mistake, "the file of a municipality was not taken over"));
+    }
+}
+
 /// Puts the file at `path` in force, or says in log and metric why not.
 pub fn reload(edge: &Edge, path: &Path) -> Result<(), NotReloaded> {
     let gauge = edge.registry.gauge(name::RELOAD_SUCCESS, &[]);
-    match read(path).and_then(|new| replaceable(edge, &new).map(|()| new)) {
+    let new = read(path).and_then(|mut new| {
+        keep_last_good(&mut new, edge);
+        replaceable(edge, &new).map(|()| new)
+    });
+    match new {
         Ok(new) => {
+            say_broken(&new);
             let digest = blake3::Hash::from(new.digest).to_hex();
             edge.replace_config(new);
             gauge.set(1.0);
@@ -162,6 +200,43 @@ mod tests {
         reload(&edge, file(&good).path()).unwrap();
         assert_ne!(edge.config().digest, before.digest);
         assert!(edge.registry.render().contains("\nsekisho_config_reload_success 1"));
+    }
+
+    #[tokio::test]
+    async fn a_municipality_whose_file_is_broken_or_weaker_keeps_its_last_good_policy_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, main) = (dir.path().join("tenants"), dir.path().join("gateway.toml"));
+        std::fs::create_dir(&folder).unwrap();
+        let write = |code: &str, text: &str| std::fs::write(folder.join(format!("{code}.toml")), text).unwrap();
+        let observing = CONFIG.replacen("version = 1", "version = 1\nmode = \"observe\"", 1);
+        let observing = observing.replace("[tenants.991007]", "[tenants.991007]\nmode = \"enforce\"");
+        std::fs::write(&main, format!("{observing}\n[tenants]\ndir = \"tenants\"\n")).unwrap();
+        let good = |name: &str| format!("name = \"{name}\"\nenabled = true\nmode = \"enforce\"");
+        write("991015", &good("手本市"));
+        write("991023", &good("例示市"));
+        let edge = edge();
+        reload(&edge, &main).unwrap();
+        let name = |code: &str| edge.config().tenants[&MunicipalityCode::new(code).unwrap()].name.to_string();
+
+        write("991015", "name = 1");
+        write("991023", &good("例示町"));
+        reload(&edge, &main).unwrap();
+        assert_eq!((name("991015").as_str(), name("991023").as_str()), ("手本市", "例示町"));
+        // What would only be observed is kept as it was enforced.
+        write("991015", "name = \"手本町\"\nenabled = true");
+        write("991023", &good("例示村"));
+        reload(&edge, &main).unwrap();
+        assert_eq!((name("991015").as_str(), name("991023").as_str()), ("手本市", "例示村"));
+        assert_eq!(edge.config().tenant_files.broken.keys().collect::<Vec<_>>(), ["991015.toml"]);
+        let readiness = crate::admin::readiness(&edge);
+        assert!(readiness.reasons.iter().any(|r| r.reason == "tenant_file_broken"), "{readiness:?}");
+        // A broken one that never had a good policy is not served.
+        write("991031", "x");
+        reload(&edge, &main).unwrap();
+        assert!(!edge.config().tenants.contains_key(&MunicipalityCode::new("991031").unwrap()));
+        write("991015", &good("手本町"));
+        reload(&edge, &main).unwrap();
+        assert_eq!(name("991015"), "手本町");
     }
 
     #[tokio::test]

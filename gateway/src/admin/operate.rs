@@ -66,6 +66,10 @@ pub(super) async fn clear(State(admin): State<Admin>, Path(id): Path<String>, Js
     }
 }
 
+pub(super) async fn tenants(State(admin): State<Admin>) -> Response {
+    Json(json!({ "tenants": super::tenants::list(&admin.edge) })).into_response()
+}
+
 /// `{ "scope": "kind/tax", "name": "...", "reason": "..." }`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

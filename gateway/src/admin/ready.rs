@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use crate::edge::Edge;
-use crate::layer::policy::open_at;
 use crate::registry::name;
 use crate::route::Mode;
 
@@ -19,7 +18,8 @@ pub struct Readiness {
 /// One reason for a no.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
-    /// `draining`, `not_durable`, `latched`, `switched_off`, `observing`, `closed`, `disabled`, `backend_suspended`.
+    /// `draining`, `not_durable`, `latched`, `switched_off`, `observing`, `closed`, `maintenance`, `disabled`,
+    /// `tenant_file_broken`, `backend_suspended`.
     pub reason: &'static str,
     /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,15 +44,16 @@ pub fn readiness(edge: &Edge) -> Readiness {
         say("switched_off", Some(scope.to_string()));
     }
     let config = edge.config();
-    let time = edge.clock.now_in_japan().time();
+    let now = edge.clock.now_in_japan();
+    for file in config.tenant_files.broken.keys() {
+        say("tenant_file_broken", Some(file.clone()));
+    }
     let mut tenants: Vec<_> = config.tenants.values().collect();
     tenants.sort_by_key(|t| t.code);
     for tenant in tenants {
         let code = || Some(tenant.code.to_string());
-        match (tenant.enabled, open_at(tenant, time)) {
-            (false, _) => say("disabled", code()),
-            (true, false) => say("closed", code()),
-            (true, true) => {}
+        if let Err(why) = tenant.serves(None, now) {
+            say(why.name(), code());
         }
         if tenant.enabled && tenant.mode == Mode::Observe {
             say("observing", code());
@@ -70,11 +71,12 @@ pub fn readiness(edge: &Edge) -> Readiness {
 pub(super) fn publish(edge: &Edge) {
     edge.owner.publish_gauges();
     let config = edge.config();
-    let time = edge.clock.now_in_japan().time();
+    let now = edge.clock.now_in_japan();
     let enabled = || config.tenants.values().filter(|t| t.enabled);
-    let open = enabled().any(|tenant| open_at(tenant, time));
+    let open = config.tenants.values().any(|tenant| tenant.serves(None, now).is_ok());
     let observing = enabled().filter(|t| t.mode == Mode::Observe).count();
     edge.registry.gauge(name::SERVICE_OPEN, &[]).set(f64::from(u8::from(open)));
+    edge.registry.gauge(name::TENANT_FILES_BROKEN, &[]).set(config.tenant_files.broken.len() as f64);
     edge.registry.gauge(name::OBSERVING, &[]).set(observing as f64);
     edge.registry.gauge(name::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
 }

@@ -47,6 +47,8 @@ pub(super) enum AdminCommand {
     /// Backends: list, drain, resume, limit.
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Every municipality: served now or why not, hours, mode, latches and switches.
+    Tenants(At),
     /// Whether the gateway can answer, and each reason for a no.
     Ready(At),
 }
@@ -203,6 +205,7 @@ impl From<AdminCommand> for Question {
             AdminCommand::Backend(BackendCommand::Limit { name, limit, at }) => {
                 post(at, format!("/backends/{}/limit", segment(&name)), json!({ "limit": limit }))
             }
+            AdminCommand::Tenants(at) => get(at, "/tenants"),
             AdminCommand::Ready(at) => get(at, "/ready"),
         }
     }

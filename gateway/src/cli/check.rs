@@ -22,7 +22,17 @@ pub(super) fn check(path: &Path, out: &mut impl Write) -> u8 {
     match config::parse_in(&text, Some(path.parent().unwrap_or(Path::new(".")))) {
         Ok(config) => {
             let _ = explain(path, &config, out);
-            OK
+            let broken = &config.tenant_files.broken;
+            for (file, mistake) in broken.iter().flat_map(|(file, all)| all.iter().map(move |mistake| (file, mistake)))
+            {
+                let _ = writeln!(out, "{file}:{mistake}");
+            }
+            if broken.is_empty() {
+                return OK;
+            }
+            let what = "file(s) of municipalities would not be taken over; each would keep its last good policy";
+            let _ = writeln!(out, "{} {what}", broken.len());
+            MISTAKES
         }
         Err(mistakes) => {
             for mistake in &mistakes {

@@ -38,6 +38,7 @@ pub(super) fn run(path: &Path) -> u8 {
             return FAILED;
         }
     };
+    crate::reload::say_broken(&config);
     // The first certificate must not wait for the character maps.
     sekisho_issuance::document::warm();
     // Kiosks are served on threads of their own; here is what stands beside them: signals, timers, scrapes, operators.

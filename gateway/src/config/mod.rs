@@ -13,6 +13,7 @@ mod routes;
 mod rules;
 mod section;
 mod source;
+mod tenant_files;
 mod tenants;
 
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +34,8 @@ pub use backends::Backend;
 pub use listeners::{Listeners, Server, SessionLimits};
 pub(crate) use routes::{CARD_FIELD, MUNICIPALITY_FIELD};
 pub use source::{Mistake, Note};
+pub use tenant_files::TenantFiles;
+pub(crate) use tenant_files::{about, code_of};
 
 /// The layout of the file that this build reads.
 const LAYOUT: usize = 1;
@@ -56,6 +59,8 @@ pub struct Config {
     pub session_scope: Scope,
     /// Municipalities.
     pub tenants: HashMap<MunicipalityCode, Arc<Tenant>>,
+    /// The files that some of them came from, and those that could not be taken over.
+    pub tenant_files: TenantFiles,
     /// What an operator must know although it is allowed.
     pub notes: Vec<Note>,
     /// BLAKE3 of the text and of the files that it names, for logs and records.
@@ -90,14 +95,14 @@ pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake
         None if root.has("version") => {}
         None => found.mistake(&rules::NOWHERE, "version", "is missing", "version = 1"),
     }
-    let mode = mode(&mut root, Mode::Observe, &mut found);
+    let mode = mode(&mut root, None, &mut found);
     let listeners = listeners::read(&mut root, &mut found);
     let clock = clock::read(&mut root, &mut found);
     let backends = backends::read(&mut root, &mut found);
     let dialects = dialects::read(&mut root, &mut found);
     let lookups = lookups::read(&mut root, &backends, &dialects, &mut found);
     let problems = problems::read(&mut root, &mut found);
-    let tenants = tenants::read(&mut root, mode, &mut found);
+    let (tenants, tenant_files) = tenants::read(&mut root, mode, &mut found);
     let around = routes::Around::new(&root, mode, &backends, &dialects, &lookups, &problems);
     let routes = routes::read(&mut root, &around, &mut found);
     if !root.has("clock") {
@@ -121,7 +126,7 @@ pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake
             let learned = routes.iter().any(|route| route.learn.iter().any(|rule| rule.fact == FactName::Session));
             let session_scope = if learned { Scope::Backend } else { Scope::Kiosk };
             let routes = Routes::new(routes);
-            Ok(Config { listeners, mode, clock, backends, routes, session_scope, tenants, notes, digest })
+            Ok(Config { listeners, mode, clock, backends, routes, session_scope, tenants, tenant_files, notes, digest })
         }
         _ => Err(mistakes),
     }
@@ -137,11 +142,11 @@ fn digest(text: &str, files: &BTreeMap<String, Vec<u8>>) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// `mode`, absent = what stands above; it may only be as strict or stricter. The whole file's is `enforce` when absent.
-fn mode(section: &mut Section<'_>, above: Mode, found: &mut Findings) -> Mode {
-    let whole_file = section.path().is_empty();
+/// `mode`, absent = what stands `above`; it may only be as strict or stricter. Above the whole file stands nothing, and its is
+/// `enforce` when absent.
+fn mode(section: &mut Section<'_>, above: Option<Mode>, found: &mut Findings) -> Mode {
     let Some(placed) = section.text(found, "mode", "enforce") else {
-        return if whole_file { Mode::Enforce } else { above };
+        return above.unwrap_or(Mode::Enforce);
     };
     let written = match placed.value {
         "observe" => Mode::Observe,
@@ -151,6 +156,7 @@ fn mode(section: &mut Section<'_>, above: Mode, found: &mut Findings) -> Mode {
             return Mode::Enforce;
         }
     };
+    let above = above.unwrap_or(Mode::Observe);
     if written < above {
         placed.wrong(found, "may only be stricter than the file's `mode`", "mode = \"enforce\"");
         return above;

@@ -147,7 +147,7 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
         let why = "is shorter than `timeout`: the lane would be free while the backend may still act";
         found.mistake(&span, key, why, "leave it out (3 x timeout)");
     }
-    let mode = super::mode(section, around.mode, found);
+    let mode = super::mode(section, Some(around.mode), found);
     if mode == Mode::Observe && section.has("mode") {
         found.note(&section.place("mode"), section.key("mode"), "only counts what it would withhold", &[]);
     }

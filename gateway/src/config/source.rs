@@ -92,6 +92,11 @@ impl Findings {
         }
     }
 
+    /// Where something beside the configuration is.
+    pub(super) fn beside(&self, name: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(name))
+    }
+
     /// The contents of a file beside the configuration.
     pub(super) fn file(&mut self, name: &str) -> Result<Vec<u8>, String> {
         let Some(folder) = &self.folder else {
@@ -99,6 +104,7 @@ impl Findings {
         };
         let path = folder.join(name);
         let read = std::fs::metadata(&path).and_then(|about| match about.len() {
+            _ if !about.is_file() => Err(std::io::Error::other("is no plain file")),
             0..=MAX_NAMED_FILE_BYTES => std::fs::read(&path),
             _ => Err(std::io::Error::other(format!("is longer than {MAX_NAMED_FILE_BYTES} bytes"))),
         });

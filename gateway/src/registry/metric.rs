@@ -126,6 +126,8 @@ pub mod name {
     pub const KIOSKS_SUSPENDED: &str = "sekisho_kiosks_suspended";
     /// Latches that went without an operator's word.
     pub const LATCHES_CLOSED_BY_RETRY: &str = "sekisho_latches_closed_by_retry_total";
+    /// Files of municipalities that could not be taken over.
+    pub const TENANT_FILES_BROKEN: &str = "sekisho_tenant_files_broken";
     /// What is out of service.
     pub const SWITCHED_OFF: &str = "sekisho_switched_off";
     /// Oldest record not yet durable.
@@ -337,6 +339,12 @@ pub const ALL: &[MetricDef] = &[
         &[words("memory", &["content", "issue_number"])],
     ),
     gauge(name::RELOAD_SUCCESS, Unit::Count, "1 if the last load of the configuration succeeded", &[]),
+    gauge(
+        name::TENANT_FILES_BROKEN,
+        Unit::Count,
+        "Files of municipalities that could not be taken over; each keeps its last good policy",
+        &[],
+    ),
     gauge(name::SERVICE_OPEN, Unit::Count, "1 while any enabled municipality is in its hours", &[]),
     gauge(name::OBSERVING, Unit::Count, "Enabled municipalities whose documents are released unverified", &[]),
     gauge(

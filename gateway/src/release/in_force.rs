@@ -29,10 +29,9 @@ impl InForce {
             return false;
         }
         let Some(code) = bound.facts().municipality else { return verified || route.mode == Mode::Observe };
-        config
-            .tenants
-            .get(&code)
-            .is_some_and(|tenant| tenant.enabled && (verified || tenant.mode.max(route.mode) == Mode::Observe))
+        config.tenants.get(&code).is_some_and(|tenant| {
+            tenant.enabled && tenant.issues(route.kind) && (verified || tenant.mode.max(route.mode) == Mode::Observe)
+        })
     }
 
     /// Whether the clock is known to be right.
