@@ -226,9 +226,10 @@ proptest! {
 #[test]
 fn every_plan_that_ships_is_one_named_after_its_file_with_safety_first() {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+    let listed = std::fs::read_to_string(dir.join("README.md")).unwrap();
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let file = entry.unwrap().path();
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
         let plan = parse(&std::fs::read_to_string(&file).unwrap());
         let plan = plan.unwrap_or_else(|mistakes| panic!("{}: {mistakes:#?}", file.display()));
         assert_eq!(Some(plan.name.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
@@ -236,6 +237,7 @@ fn every_plan_that_ships_is_one_named_after_its_file_with_safety_first() {
         assert!(plan.lasts() <= Duration::from_secs(300), "{} takes {:?}", plan.name, plan.lasts());
         let safe = plan.thresholds.all.iter().filter(|(group, _)| *group == Group::Safety).count();
         assert_eq!(safe, 4, "{}", plan.name);
+        assert!(listed.contains(&format!("| `{}` |", plan.name)), "{} is not in plans/README.md", plan.name);
         names.push(plan.name);
     }
     for expected in [
