@@ -93,8 +93,10 @@ impl<'d> Row<'d> {
     /// Finds the labels of this row, the longest where several begin at one word.
     fn find(&self, row: usize, labels: &[String], hits: &mut Vec<Hit>) {
         let mut first = 0;
-        while first < self.words.len() {
-            let found = labels.iter().enumerate().filter_map(|(label, text)| {
+        while let Some(word) = self.words.get(first) {
+            // Where one begins the other, both begin alike; most labels do not.
+            let alike = |text: &str| text.bytes().zip(word.folded.bytes()).take(4).all(|(a, b)| a == b);
+            let found = labels.iter().enumerate().filter(|(_, text)| alike(text)).filter_map(|(label, text)| {
                 let (next, inside) = self.label_at(first, text)?;
                 Some((text.len(), Hit { label, row, first, next, inside }))
             });

@@ -91,12 +91,16 @@ impl Font {
 
 /// Refuses what is no text: nothing, a replacement character, controls. Private use characters are kept: the checks decide.
 pub(super) fn plausible(text: GlyphText) -> Result<GlyphText, Unreadable> {
+    // Most of what is printed.
+    if let GlyphText::Char('!'..='~' | '\u{3000}'..='\u{9fff}') = text {
+        return Ok(text);
+    }
     if !text.all(|c| c != '\u{fffd}') {
         return Err(Unreadable("replacement_character"));
     }
     let noncharacter = |c: char| (u32::from(c) & 0xfffe) == 0xfffe || ('\u{fdd0}'..='\u{fdef}').contains(&c);
     let printed = |c: char| (!c.is_control() || c == '\t') && !noncharacter(c);
-    if text == GlyphText::from("") || !text.all(printed) {
+    if text.is_empty() || !text.all(printed) {
         return Err(Unreadable("unmapped_code"));
     }
     Ok(text)

@@ -28,6 +28,10 @@ impl GlyphText {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+
     /// Whether every character is such.
     pub(super) fn all(&self, such: impl Fn(char) -> bool) -> bool {
         match self {

@@ -24,7 +24,9 @@ pub(super) struct Known {
 
 impl Default for Known {
     fn default() -> Self {
-        Self { shown: Vec::new(), page_of: Box::new([0; PAGES]), pages: Vec::new(), longer: HashMap::new() }
+        // A usual page has some sixty different characters.
+        let (shown, pages) = (Vec::with_capacity(64), Vec::with_capacity(16));
+        Self { shown, page_of: Box::new([0; PAGES]), pages, longer: HashMap::new() }
     }
 }
 

@@ -114,6 +114,10 @@ fn nested<'a>(
             loop {
                 match lexer.next()?.ok_or(MALFORMED)? {
                     Token::ArrayClose => break Value::Array(items),
+                    Token::Number(number) => {
+                        room.value()?;
+                        items.push(reference(lexer, number, place).unwrap_or(Value::Number(number)));
+                    }
                     token => items.push(nested(lexer, token, place, room, depth)?),
                 }
             }
@@ -143,11 +147,11 @@ fn reference<'a>(lexer: &mut Lexer<'a>, number: Number, place: Place) -> Option<
     if place == Place::Content {
         return None;
     }
-    let target = number.unsigned()?;
     // Most numbers in files are not references: generation 0 begins with a 0.
     let mut ahead = *lexer;
     ahead.skip_blank();
     ahead.rest().first().filter(|b| **b == b'0')?;
+    let target = number.unsigned()?;
     let Ok(Some(Token::Number(generation))) = ahead.next() else { return None };
     let Ok(Some(Token::Keyword(b"R"))) = ahead.next() else { return None };
     (generation.unsigned() == Some(0)).then(|| {
