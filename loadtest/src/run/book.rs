@@ -279,3 +279,71 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::threshold::{Rank, Step};
+
+    fn book() -> Book {
+        let text = "name = \"t\"\nwhy = \"t\"\n[[stage]]\nname = \"a\"\nrate = \"1/s\"\nfor = \"1s\"\n\
+                    [thresholds]\nabort = { when = \"shed > 50%\", after = \"10s\" }\n";
+        Book::new(Around {
+            plan: Arc::new(crate::plan::parse(text).unwrap()),
+            town: None,
+            by_text: TextAuditor::default(),
+            began: Instant::now(),
+            in_flight: Arc::default(),
+            stop: Stop::default(),
+        })
+    }
+
+    fn answer(book: &Book, outcome: Outcome, evidence: Option<Evidence>) -> Box<Answer> {
+        let under = Under { stage: 0, step: Step::Issue, rank: Rank::Started, city: 0, kind: Some(0), outcome };
+        let intended = book.around.began;
+        let (sent, done) = (intended + Duration::from_millis(1000), intended + Duration::from_millis(1200));
+        Box::new(Answer { under, reason: String::new(), intended, sent, done, request_id: None, evidence })
+    }
+
+    #[test]
+    fn a_late_generator_does_not_make_its_target_look_fast() {
+        let mut book = book();
+        book.write(Note::Answer(answer(&book, Outcome::Released, None)));
+        let all = book.figures.select(|_| true);
+        let ms = |times: &super::super::times::Times| times.max().unwrap().as_secs_f64() * 1e3;
+        assert!((1199.0..1202.0).contains(&ms(&all.latency)), "from when it should have been asked");
+        assert!((199.0..201.0).contains(&ms(&all.socket)), "from when it was asked");
+    }
+
+    #[test]
+    fn a_harm_stops_the_run_and_so_does_the_abort_rule_but_not_too_early() {
+        let mut harmed = book();
+        harmed.write(Note::Answer(answer(&harmed, Outcome::Answered, Some(Evidence::Misapplied))));
+        harmed.judge(true);
+        assert_eq!((harmed.around.stop.why(), harmed.figures.harmful()), (Some(Stopped::Harm), 1));
+        assert_eq!(harmed.examples.len(), 1);
+
+        let mut shedding = book();
+        shedding.write(Note::Answer(answer(&shedding, Outcome::Shed, None)));
+        shedding.give_up(Duration::from_secs(9));
+        assert_eq!(shedding.around.stop.why(), None);
+        shedding.give_up(Duration::from_secs(10));
+        assert_eq!(shedding.around.stop.why(), Some(Stopped::Aborted("shed > 50%".into())));
+    }
+
+    #[test]
+    fn nothing_is_judged_before_the_worlds_logs_of_that_moment_are_read() {
+        let mut book = book();
+        let claim = Claim { resident: "a".into(), version: 1 };
+        let told = Evidence::Told { resident: "a".into(), claim };
+        let fresh = Answer { done: Instant::now(), ..*answer(&book, Outcome::Answered, Some(told)) };
+        let sent = fresh.sent;
+        book.write(Note::Answer(Box::new(fresh)));
+        book.judge(false);
+        assert_eq!(book.figures.judged, 0);
+        // Acknowledged before it was asked, heard of after it was answered.
+        book.write(Note::Known { resident: "a".into(), version: 2, at: sent - Duration::from_millis(1) });
+        book.judge(true);
+        assert_eq!(book.figures.harm(Harm::Stale), 1);
+    }
+}
