@@ -48,6 +48,7 @@ const WHITE: u8 = 1;
 const DELIMITER: u8 = 2;
 
 /// White space, delimiter or regular, by byte.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an index out of bounds")]
 const CLASS: [u8; 256] = {
     let mut class = [REGULAR; 256];
     let (white, delimiters) = (b"\0\t\n\x0c\r ", b"()<>[]{}/%");
@@ -68,6 +69,7 @@ const CLASS: [u8; 256] = {
 const NO_DIGIT: u8 = 0xff;
 
 /// The value of each hexadecimal digit.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses an index out of bounds")]
 const HEX: [u8; 256] = {
     let mut hex = [NO_DIGIT; 256];
     let mut i = 0;
