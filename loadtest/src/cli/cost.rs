@@ -17,8 +17,8 @@ pub(super) struct Args {
     /// Requests of one measurement.
     #[arg(long, default_value_t = 4_000)]
     requests: u64,
-    /// People who ask at the same time.
-    #[arg(long, default_value_t = 8)]
+    /// People who ask at the same time; as many as the worked configuration lets at the backend at once.
+    #[arg(long, default_value_t = 32)]
     at_once: usize,
     /// Threads of the gateway's kiosk side; each peer has one.
     #[arg(long, default_value_t = 1)]

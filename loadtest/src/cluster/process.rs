@@ -167,8 +167,21 @@ pub fn cpu_of_tree(root: u32) -> Duration {
         let chain = std::iter::successors(Some(pid), |p| parents.get(p).map(|(parent, _)| *parent));
         chain.take(64).any(|p| p == root)
     };
-    let ticks: u64 = parents.iter().filter(|(pid, _)| below_root(**pid)).map(|(_, (_, ticks))| ticks).sum();
-    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
+    let of_process = |(pid, (_, ticks)): (&u32, &(u32, u64))| {
+        on_cpu(*pid).unwrap_or(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+    };
+    parents.iter().filter(|(pid, _)| below_root(**pid)).map(of_process).sum()
+}
+
+/// The time that the living threads of a process were on a CPU, to the nanosecond; `None` where the kernel keeps no such count.
+fn on_cpu(pid: u32) -> Option<Duration> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let spent = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    });
+    let spent: Duration = spent.sum();
+    (!spent.is_zero()).then_some(spent)
 }
 
 /// Parent and ticks from `/proc/PID/stat` (proc(5): fields 4, 14, 15; the command in field 2 may hold anything).

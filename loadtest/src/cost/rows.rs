@@ -12,6 +12,9 @@ pub(super) enum Gate {
     /// The same but for the inquiry, which is judged by what the answer itself says: no probe, no comparison with the
     /// resident-record system.
     ChecksOnly,
+    /// The worked configuration but for its certificates, whose answers echo the request in a header: their backend connections
+    /// may serve again, as the peers' do.
+    Reused,
 }
 
 /// One row of the table.
@@ -24,10 +27,11 @@ pub(super) struct Row {
 }
 
 /// Every row.
-pub(super) const ROWS: [Row; 5] = [
+pub(super) const ROWS: [Row; 6] = [
     Row { name: "JSON inquiry, probes before and after", load: Load::Record, style: "embedded", gate: Gate::Probes },
     Row { name: "JSON inquiry, checks only, no probe", load: Load::Record, style: "embedded", gate: Gate::ChecksOnly },
     Row { name: "PDF, embedded subset", load: CERTIFICATE, style: "embedded", gate: Gate::Probes },
+    Row { name: "PDF, embedded, reused connection", load: CERTIFICATE, style: "embedded", gate: Gate::Reused },
     Row { name: "PDF, 90ms-RKSJ-H", load: CERTIFICATE, style: "shift-jis", gate: Gate::Probes },
     Row { name: "PDF, UniJIS-UCS2-H", load: CERTIFICATE, style: "ucs2", gate: Gate::Probes },
 ];
@@ -44,6 +48,12 @@ pub(super) fn configured(mut configuration: Table, gate: Gate, threads: usize) -
         if let Some(inquiry) = inquiry.and_then(Value::as_table_mut) {
             let checks: Table = CHECKS_ONLY.parse()?;
             inquiry.insert("checks".to_owned(), checks.into());
+        }
+    }
+    if gate == Gate::Reused {
+        let certificate = configuration.get_mut("routes").and_then(|routes| routes.get_mut("resident_record"));
+        if let Some(certificate) = certificate.and_then(Value::as_table_mut) {
+            certificate.insert("fresh_connections".to_owned(), false.into());
         }
     }
     Ok(configuration)
@@ -64,7 +74,7 @@ mod tests {
     #[test]
     fn both_configurations_are_accepted_and_only_one_asks_the_record_system_about_an_inquiry() {
         let worked: Table = include_str!("../../demo/gateway.toml").parse().unwrap();
-        for (gate, asks) in [(Gate::Probes, true), (Gate::ChecksOnly, false)] {
+        for (gate, asks) in [(Gate::Probes, true), (Gate::ChecksOnly, false), (Gate::Reused, true)] {
             let text = toml::to_string(&configured(worked.clone(), gate, 1).unwrap()).unwrap();
             let config = sekisho_gateway::config::parse(&text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
             assert_eq!(config.listeners.server.threads, Some(1));
@@ -72,6 +82,7 @@ mod tests {
             assert_eq!((inquiry.lookup.is_some(), inquiry.lookup_after), (asks, asks));
             let certificate = config.routes.get("resident_record").unwrap();
             assert!(certificate.lookup.is_some() && certificate.lookup_after);
+            assert_eq!(certificate.echoed, gate == Gate::Reused, "only what is echoed may use a connection again");
         }
     }
 }

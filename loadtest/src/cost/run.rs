@@ -82,7 +82,9 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
         let (process, address) = peer.start(&program, town.issuer(), dir.path()).await?;
         contestants.push(contestant(peer.name(), None, process, address, &town, plan.at_once).await?);
     }
-    for (gate, place) in [(Gate::Probes, "gateway"), (Gate::ChecksOnly, "gateway-checks-only")] {
+    for (gate, place) in
+        [(Gate::Probes, "gateway"), (Gate::ChecksOnly, "gateway-checks-only"), (Gate::Reused, "gateway-reused")]
+    {
         if plan.rows().any(|row| row.gate == gate) {
             let configuration = configured(brisk(protecting(&town)?), gate, plan.threads)?;
             let site = Site::prepare(&plan.program, &dir.path().join(place), &configuration)?;
@@ -140,6 +142,7 @@ async fn contestant(
         // A terminal has one session at the backend: no two contestants may have the same terminals.
         let terminals = match gate {
             Some(Gate::ChecksOnly) => format!("{name}-checks-{style}"),
+            Some(Gate::Reused) => format!("{name}-reused-{style}"),
             _ => format!("{name}-{style}"),
         };
         standing.insert(style, stand(address, &terminals, &visitors).await?);
@@ -174,10 +177,12 @@ impl fmt::Display for Comparison {
         }
         write!(
             f,
-            "\nThe peers forward bytes, on one thread each. Every row of Sekisho includes all checks of its route, a lane, two\n\
-             durable records (the intent before the backend hears anything, the release before the kiosk does) and a log line.\n\
-             Except in the row `checks only`, it asks the resident-record system before and after each answer, which makes\n\
-             three exchanges of one. A certificate's backend connection is opened for it alone, and every page is read."
+            "\nThe peers forward bytes, on one thread each and on connections to the backend that they keep. Every row of Sekisho\n\
+             includes all checks of its route, a lane, two durable records (the intent before the backend hears anything, the\n\
+             release before the kiosk does) and a log line; records that wait at the same time share a sync, so more people at\n\
+             once cost less each. Except in the row `checks only`, it asks the resident-record system before and after each\n\
+             answer, which makes three exchanges of one. Of a certificate every page is read, and its backend connection is\n\
+             opened for it alone, except in the row `reused connection`."
         )
     }
 }
