@@ -356,7 +356,8 @@ async fn a_stream_whose_window_stays_shut_is_cut_with_its_connection() {
         .unwrap();
     let connection = tokio::spawn(connection);
     let request = http::Request::get("http://t/undeclared").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-    let answer = sender.send_request(request).await.unwrap();
+    // Whether its head arrives before the cut is a matter of luck.
+    let answer = sender.send_request(request).await;
     tokio::time::timeout(Duration::from_secs(60), connection).await.expect("it was never cut").unwrap().ok();
     assert_eq!(site.metric("sekisho_connections_refused_total{reason=\"stalled\"}"), 1.0);
     drop(answer);
