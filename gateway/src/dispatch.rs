@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
 use sekisho_issuance::checks::LOOKUP_REQUIREMENT_NOT_MET;
 use sekisho_issuance::id::{ResidentId, SessionId};
@@ -52,7 +53,7 @@ impl Kiosk {
 /// A run that goes on in a task of its own once nobody waits for it. A kiosk that is gone cannot take the reply: that task drops it,
 /// which destroys the bytes and records that they never left.
 struct Detached {
-    run: Option<pin::Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>>,
+    run: Option<BoxFuture<'static, Result<Reply, Problem>>>,
     kiosk: Kiosk,
 }
 

@@ -54,10 +54,10 @@ pub fn load_page(report: &Report) -> String {
     thresholds(&mut page, report);
     charts(&mut page, report);
     tables(&mut page, report);
-    let _ = write!(
+    let _ = writeln!(
         page,
         "<p class=\"dim\">sekisho-loadtest {}{}. Latency is measured from the moment at which a step should have begun; an early no \
-         from the first byte sent. Every document was judged by an auditor that shares no code with the gateway.</p></html>\n",
+         from the first byte sent. Every document was judged by an auditor that shares no code with the gateway.</p></html>",
         report.version,
         report.gateway_version.as_ref().map(|version| format!(", gateway {}", escape(version))).unwrap_or_default(),
     );
