@@ -72,9 +72,15 @@ pub fn consequence(findings: &[Finding]) -> Consequence {
 }
 
 /// Reasons that say nothing about the answer: we could not ask, the authority lags behind a change,
-/// we do not know the time, or have no room to remember.
-const ABOUT_US: [&str; 5] =
-    ["lookup_unanswered", "probe_unanswered", "lookup_behind_amend", "clock_unsynchronized", "memory_full"];
+/// the record changed while its document was made, we do not know the time, or have no room to remember.
+const ABOUT_US: [&str; 6] = [
+    "lookup_unanswered",
+    "probe_unanswered",
+    "lookup_behind_amend",
+    "changed_meanwhile",
+    "clock_unsynchronized",
+    "memory_full",
+];
 
 /// Withheld all the same, but no sign of a wrong document.
 fn is_about_us(finding: &Finding) -> bool {

@@ -296,12 +296,20 @@ impl CheckPlan {
             say(CheckName::Echo, echo.judge(evidence, body), echo.equals != Echoed::Session);
         }
         if let Some(identity) = &self.identity {
-            let verdict = on_paper(&|| match read {
+            let judge = |evidence: &Evidence<'_>| match read {
                 Read::Paper(sheets) => identity.judge_paper(evidence, sheets, body),
                 Read::Data(body) => identity.judge_data(evidence, Some(body)),
                 Read::Opaque => identity.judge_data(evidence, None),
                 Read::Unreadable(reason) => Verdict::Unverifiable { reason },
-            });
+            };
+            let mut verdict = judge(evidence);
+            // The record itself changed while this was made, and what came is its newer state: withheld, but nobody else's.
+            if matches!(verdict, Verdict::Mismatch { .. })
+                && self.changed_meanwhile(evidence)
+                && judge(&Evidence { before: evidence.after, ..*evidence }) == Verdict::Match
+            {
+                verdict = Verdict::Unverifiable { reason: "changed_meanwhile" };
+            }
             say(CheckName::Identity, verdict, self.resident_is_proven);
         }
         if let Some(kind) = &self.kind {
@@ -347,6 +355,16 @@ impl CheckPlan {
         if let Some((place, skew)) = &self.issued_at {
             say(CheckName::IssuedAt, on_paper(&|| printed::issued_at(evidence, *skew, &found(place))), true);
         }
+    }
+
+    /// Whether the authority's version moved between its two replies.
+    fn changed_meanwhile(&self, evidence: &Evidence<'_>) -> bool {
+        self.version.is_some()
+            && self.operation != Operation::Amend
+            && matches!(
+                currency::version(evidence),
+                Verdict::Mismatch { .. } | Verdict::Unverifiable { reason: "people_changed_meanwhile" }
+            )
     }
 
     fn selected(&self, evidence: &Evidence<'_>, found: &dyn Fn(&Place) -> Vec<printed::Value>) -> Verdict {

@@ -329,3 +329,26 @@ fn a_name_cut_by_the_form_does_not_tell_two_people_of_one_household_apart() {
     let two = certificate(&[&[twin("", "フェルナンデ"), twin("", "フェルナンデ")]]);
     assert_eq!(asked(&both).says(&plan(&cut), CheckName::Identity, two), "match");
 }
+
+/// A change behind the gateway while its document is made: what the paper shows is the resident's own newer state.
+#[test]
+fn a_record_that_changed_meanwhile_is_withheld_and_nobody_elses() {
+    let compiled = plan(CHECKS);
+    let moved = Someone { address: "見本県見本市新町四丁目５番６号".into(), ..taro() };
+    let mut scene = asked(&[taro()]);
+    let judged = |scene: &Scene, person: &Someone| {
+        let findings = scene.paper(&compiled, certificate(&[std::slice::from_ref(person)]));
+        assert!(!findings.all_match(), "withheld in any case");
+        let confirmed = findings.confirmed_mismatch().is_some();
+        (said(&findings, CheckName::Identity), confirmed)
+    };
+    assert_eq!(judged(&scene, &moved), ("mismatch address@1".to_owned(), true), "nothing changed");
+    for version in ["7", "8"] {
+        scene.after = Some(reply(std::slice::from_ref(&moved), version));
+        assert_eq!(judged(&scene, &moved), ("unverifiable changed_meanwhile".to_owned(), false), "{version}");
+    }
+    // Neither what was nor what is: somebody else, also while the record changes.
+    assert_eq!(judged(&scene, &jiro()), ("mismatch address@1".to_owned(), true));
+    let mixed = Someone { name: jiro().name, ..moved };
+    assert_eq!(judged(&scene, &mixed), ("mismatch address@1".to_owned(), true));
+}
