@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
+use sekisho_issuance::checks::shape_is_good;
 use sekisho_issuance::id::{KioskId, MunicipalityCode, RequestId};
 use sekisho_issuance::verdict::{CheckName, Finding, Verdict};
 
@@ -57,7 +58,7 @@ pub enum Consequence {
 /// Judges findings. An unreadable or badly shaped answer confirms nothing.
 pub fn consequence(findings: &[Finding]) -> Consequence {
     let failed = || findings.iter().filter(|f| f.verdict != Verdict::Match);
-    let shape_is_good = failed().all(|f| f.check != CheckName::Shape);
+    let shape_is_good = shape_is_good(findings);
     if let Some(finding) = findings.iter().find(|f| shape_is_good && f.is_confirmed()) {
         return Consequence::Confirmed(finding.check);
     }
@@ -140,6 +141,17 @@ mod tests {
 
     fn unverifiable(reason: &'static str) -> Verdict {
         Verdict::Unverifiable { reason }
+    }
+
+    /// The paper of another person stands in an envelope that says more than is declared.
+    #[test]
+    fn another_persons_paper_is_confirmed_whatever_stands_around_it() {
+        let found = |shape| {
+            consequence(&[finding(CheckName::Shape, true, shape), finding(CheckName::Identity, true, mismatch())])
+        };
+        assert_eq!(found(unverifiable("envelope_says_more")), Consequence::Confirmed(CheckName::Identity));
+        assert_eq!(found(unverifiable("document_not_base64")), Consequence::Suspect(CheckName::Shape));
+        assert_eq!(found(mismatch()), Consequence::Suspect(CheckName::Shape));
     }
 
     #[test]

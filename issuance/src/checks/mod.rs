@@ -122,18 +122,18 @@ impl Findings {
     /// The finding that suspends at once: the shape is good and the answer names something else, against an expectation
     /// that does not come from the kiosk alone. `unique` and `issue_number` findings are judged by [`Finding::is_confirmed`].
     pub fn confirmed_mismatch(&self) -> Option<&Finding> {
-        let shape_is_good = !self.findings.iter().any(|f| f.check == CheckName::Shape && !is_good(&f.verdict));
-        self.findings.iter().find(|f| shape_is_good && f.is_confirmed())
+        self.findings.iter().find(|f| shape_is_good(&self.findings) && f.is_confirmed())
     }
 }
 
-/// A good shape; what an answer says beside its document may be undeclared, and yet the document names somebody else.
-fn is_good(shape: &Verdict) -> bool {
-    match shape {
+/// Whether nothing was found wrong with the shape, so that a mismatch is about what the answer says. What it says beside its
+/// document may be undeclared, and yet the document names somebody else.
+pub fn shape_is_good(findings: &[Finding]) -> bool {
+    findings.iter().filter(|finding| finding.check == CheckName::Shape).all(|shape| match &shape.verdict {
         Verdict::Match => true,
         Verdict::Unverifiable { reason } => envelope::UNDECLARED.contains(reason),
         Verdict::Mismatch { .. } => false,
-    }
+    })
 }
 
 /// What the body of an answer turned out to be.
