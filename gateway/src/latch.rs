@@ -2,6 +2,7 @@
 //!
 //! A latch holds in memory before anybody is answered and is durable before the kiosk is; a good retry never clears one.
 
+mod clearance;
 mod rules;
 mod store;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::DocumentKind;
 
+pub use clearance::{FIRST_WORD_HOLDS, MOST_APPROVERS};
 pub use rules::{Consequence, Failure, SUSPICION_WINDOW, consequence};
 pub use store::{ClearError, Latches, Setting};
 
@@ -118,6 +120,9 @@ pub struct Latch {
     pub id: LatchId,
     /// What it suspends.
     pub scope: Scope,
+    /// Whose answer set it: who says how many persons clear it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub municipality: Option<MunicipalityCode>,
     /// Since when.
     pub set_at: Timestamp,
     /// The check that said so.
@@ -130,9 +135,22 @@ pub struct Latch {
     pub request: String,
     /// What was kept of its answer.
     pub evidence: EvidenceId,
-    /// Who cleared it.
+    /// The first of two persons' words, where two are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Clearance>,
+    /// Who cleared it; where two are asked for, the second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared: Option<Clearance>,
+}
+
+impl Latch {
+    /// Who says how many persons clear it; a latch of an earlier build says it by its scope alone.
+    pub fn tenant(&self) -> Option<MunicipalityCode> {
+        self.municipality.or(match &self.scope {
+            Scope::Kind(municipality, _) => *municipality,
+            Scope::Kiosk(_) => None,
+        })
+    }
 }
 
 /// A person's word.

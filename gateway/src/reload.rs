@@ -1,8 +1,8 @@
 //! Takes a new configuration over, whole or not at all. A broken file changes nothing and is reported.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sekisho_issuance::id::MunicipalityCode;
 
@@ -10,6 +10,7 @@ use crate::config::{self, Config, Mistake};
 use crate::edge::Edge;
 use crate::registry::name;
 use crate::route::{Mode, Route, Segment};
+use crate::tenant::Tenant;
 
 /// Why the old configuration stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +35,28 @@ pub enum NotReloaded {
         /// For whom.
         municipality: MunicipalityCode,
     },
+    /// The file would let fewer persons clear a latch.
+    #[error(
+        "a latch of {} is cleared by more persons than the file asks for. \
+         No reload does that; restart with the file if it is meant", .municipality.as_str()
+    )]
+    FewerApprovers {
+        /// Whose.
+        municipality: MunicipalityCode,
+    },
 }
 
-/// What was enforced since start, whatever was removed and added again in between: by method and path, and municipality.
+/// What was enforced since start, whatever was removed and added again in between.
 #[derive(Debug, Default)]
-pub struct Enforced(Mutex<HashSet<(String, MunicipalityCode)>>);
+pub struct Enforced(Mutex<Strictest>);
+
+#[derive(Debug, Default)]
+struct Strictest {
+    /// What is checked, by method and path, and municipality.
+    checked: HashSet<(String, MunicipalityCode)>,
+    /// Of how many persons the word clears a latch.
+    approvers: HashMap<MunicipalityCode, usize>,
+}
 
 impl Enforced {
     /// What `config` enforces.
@@ -51,19 +69,26 @@ impl Enforced {
     /// Remembers what `config` enforces.
     pub fn add(&self, config: &Config) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(
+        known.checked.extend(
             modes(config).filter(|(_, _, mode)| *mode == Mode::Enforce).map(|(route, code, _)| (shape(route), code)),
         );
+        for tenant in config.tenants.values() {
+            let most = known.approvers.entry(tenant.code).or_default();
+            *most = tenant.approvers.max(*most);
+        }
     }
 
-    /// The first that `config` would only observe.
+    /// The first that `config` would only observe, or would ask fewer persons for.
     fn weakened(&self, config: &Config) -> Result<(), NotReloaded> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let observed = modes(config).filter(|(_, _, mode)| *mode == Mode::Observe);
-        match observed.map(|(route, code, _)| (route, (shape(route), code))).find(|(_, pair)| known.contains(pair)) {
-            Some((route, (_, municipality))) => {
-                Err(NotReloaded::Weaker { route: route.name.to_string(), municipality })
-            }
+        let observed = observed.map(|(route, code, _)| (route, (shape(route), code)));
+        if let Some((route, (_, municipality))) = observed.into_iter().find(|(_, pair)| known.checked.contains(pair)) {
+            return Err(NotReloaded::Weaker { route: route.name.to_string(), municipality });
+        }
+        let fewer = |tenant: &&Arc<Tenant>| known.approvers.get(&tenant.code).is_some_and(|n| tenant.approvers < *n);
+        match config.tenants.values().filter(fewer).map(|tenant| tenant.code).min() {
+            Some(municipality) => Err(NotReloaded::FewerApprovers { municipality }),
             None => Ok(()),
         }
     }
@@ -105,14 +130,17 @@ fn keep_last_good(new: &mut Config, edge: &Edge) {
             new.tenants.insert(code, tenant.clone());
         }
     }
-    while let Err(why @ NotReloaded::Weaker { municipality, .. }) = edge.enforced.weakened(new) {
+    while let Err(why) = edge.enforced.weakened(new) {
+        let (municipality, advice) = match why {
+            NotReloaded::Weaker { municipality, .. } => (municipality, "mode = \"enforce\""),
+            NotReloaded::FewerApprovers { municipality } => (municipality, "latch = { approvers = 2 }"),
+            _ => return,
+        };
         if !new.tenant_files.loaded.remove(&municipality) {
             return;
         }
         let name = format!("{municipality}.toml");
-        new.tenant_files
-            .broken
-            .insert(name.clone(), vec![config::about(&name, &why.to_string(), "mode = \"enforce\"")]);
+        new.tenant_files.broken.insert(name.clone(), vec![config::about(&name, &why.to_string(), advice)]);
         match old.tenants.get(&municipality) {
             Some(tenant) => new.tenants.insert(municipality, tenant.clone()),
             None => new.tenants.remove(&municipality),
@@ -237,6 +265,38 @@ mod tests {
         write("991015", &good("手本町"));
         reload(&edge, &main).unwrap();
         assert_eq!(name("991015"), "手本町");
+    }
+
+    #[tokio::test]
+    async fn a_reload_raises_the_number_of_approvers_and_never_lowers_it() {
+        let edge = edge();
+        let code = MunicipalityCode::new("991007").unwrap();
+        let asking =
+            |n: usize| CONFIG.replace("[tenants.991007]", &format!("[tenants.991007]\nlatch = {{ approvers = {n} }}"));
+        reload(&edge, file(&asking(2)).path()).unwrap();
+        assert_eq!(edge.config().tenants[&code].approvers, 2);
+        for fewer in [CONFIG.to_owned(), asking(1)] {
+            let refused = reload(&edge, file(&fewer).path());
+            assert!(matches!(refused, Err(NotReloaded::FewerApprovers { .. })), "{refused:?}");
+            assert_eq!(edge.config().tenants[&code].approvers, 2);
+        }
+        assert!(matches!(reload(&edge, file(&asking(3)).path()), Err(NotReloaded::Mistakes(_))));
+
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, main) = (dir.path().join("tenants"), dir.path().join("gateway.toml"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&main, format!("{}\n[tenants]\ndir = \"tenants\"\n", asking(2))).unwrap();
+        let write = |n: usize| {
+            let text = format!("name = \"手本市\"\nenabled = true\nlatch = {{ approvers = {n} }}");
+            std::fs::write(folder.join("991015.toml"), text).unwrap();
+        };
+        let other = MunicipalityCode::new("991015").unwrap();
+        for (n, holds, broken) in [(2, 2, 0), (1, 2, 1)] {
+            write(n);
+            reload(&edge, &main).unwrap();
+            assert_eq!(edge.config().tenants[&other].approvers, holds);
+            assert_eq!(edge.config().tenant_files.broken.len(), broken);
+        }
     }
 
     #[tokio::test]

@@ -31,6 +31,8 @@ pub struct Tenant {
     pub kinds: Option<BTreeMap<Kind, KindHours>>,
     /// The country's.
     pub holidays: Holidays,
+    /// How many different persons clear a latch of it.
+    pub approvers: usize,
 }
 
 /// When a municipality is served, Japan Standard Time.
@@ -153,6 +155,7 @@ pub(crate) mod tests {
             },
             kinds: None,
             holidays: Holidays::default(),
+            approvers: 1,
         }
     }
 

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Admin, problem, readiness};
-use crate::latch::{ClearError, LatchId};
+use crate::latch::{ClearError, Latch, LatchId, MOST_APPROVERS};
 use crate::record::{Operated, Record};
 use crate::switch::{Scope, SetError, SwitchId};
 
-/// A person's word for clearing a latch or abandoning an attempt.
+/// A person's word for clearing a latch or a switch.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Word {
@@ -47,23 +47,41 @@ pub(super) async fn latch(State(admin): State<Admin>, Path(id): Path<String>) ->
         Some(request) => told(&admin, request).await.unwrap_or(Value::Null),
         None => Value::Null,
     };
-    Json(json!({ "latch": latch, "evidence": records })).into_response()
+    let approvers = approvers(&admin, &latch);
+    let missing = admin.edge.latches.missing(&latch, approvers);
+    let shown = json!({ "latch": latch, "evidence": records, "approvers": approvers, "missing": missing });
+    Json(shown).into_response()
 }
 
 pub(super) async fn clear(State(admin): State<Admin>, Path(id): Path<String>, Json(word): Json<Word>) -> Response {
     let Word { name, reason, evidence } = word;
-    match admin.edge.latches.clear(&LatchId::new(&id), &name, &reason, &evidence).await {
-        Ok(latch) => Json(json!({ "latch": latch })).into_response(),
+    let (latches, id) = (&admin.edge.latches, LatchId::new(&id));
+    let approvers = latches.show(&id).map_or(MOST_APPROVERS, |latch| approvers(&admin, &latch));
+    match latches.clear(&id, &name, &reason, &evidence, approvers).await {
+        Ok(latch) => {
+            // Taken, and not done: whoever asked must not think that it is cleared.
+            let missing = latches.missing(&latch, approvers);
+            let status = if missing.is_none() { StatusCode::OK } else { StatusCode::ACCEPTED };
+            (status, Json(json!({ "latch": latch, "missing": missing }))).into_response()
+        }
         Err(error) => {
             let status = match error {
                 ClearError::Unknown(_) => StatusCode::NOT_FOUND,
-                ClearError::AlreadyCleared(_) | ClearError::WrongEvidence(_) => StatusCode::CONFLICT,
+                ClearError::AlreadyCleared(_) | ClearError::WrongEvidence(_) | ClearError::SamePerson { .. } => {
+                    StatusCode::CONFLICT
+                }
                 ClearError::Missing(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 ClearError::NotDurable => StatusCode::SERVICE_UNAVAILABLE,
             };
             problem(status, error)
         }
     }
+}
+
+/// How many persons clear `latch`, by the policy in force; where nobody knows whose policy that is now, the most.
+fn approvers(admin: &Admin, latch: &Latch) -> usize {
+    let (config, code) = (admin.edge.config(), latch.tenant());
+    code.map_or(1, |code| config.tenants.get(&code).map_or(MOST_APPROVERS, |tenant| tenant.approvers))
 }
 
 pub(super) async fn tenants(State(admin): State<Admin>) -> Response {
@@ -174,9 +192,30 @@ pub(super) async fn lanes(State(admin): State<Admin>) -> Response {
     Json(json!({ "backends": backends, "oldest": oldest })).into_response()
 }
 
-pub(super) async fn abandon(State(admin): State<Admin>, Path(number): Path<u64>, Json(word): Json<Word>) -> Response {
+/// A person's word that an attempt can have no effect any more. The shard says which one was looked at: numbers begin again at
+/// each start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Abandon {
+    name: String,
+    reason: String,
+    shard: u16,
+}
+
+pub(super) async fn abandon(
+    State(admin): State<Admin>,
+    Path(number): Path<u64>,
+    Json(word): Json<Abandon>,
+) -> Response {
     if word.name.trim().is_empty() || word.reason.trim().is_empty() {
         return problem(StatusCode::UNPROCESSABLE_ENTITY, "`name` and `reason` are required");
+    }
+    let attempts = admin.edge.owner.oldest_attempts(usize::MAX);
+    let Some(attempt) = attempts.into_iter().find(|attempt| attempt.number == number) else {
+        return problem(StatusCode::NOT_FOUND, "no such held attempt");
+    };
+    if attempt.shard != word.shard {
+        return problem(StatusCode::CONFLICT, "is not the attempt of that shard; look at `lanes` again");
     }
     let why = Some((word.name, word.reason));
     if let Err(refused) = recorded(&admin, "abandon", &number.to_string(), why).await {

@@ -82,6 +82,34 @@ async fn a_latch_is_shown_with_its_evidence_and_cleared_by_a_person() {
 }
 
 #[tokio::test]
+async fn two_persons_clear_a_latch_where_the_municipality_asks_for_two_and_the_first_hears_what_is_missing() {
+    let edge = crate::edge::tests::edge();
+    let (id, evidence) = latch_something(&edge).await;
+    let two = crate::edge::tests::CONFIG.replace("[tenants.991007]", "[tenants.991007]\nlatch = { approvers = 2 }");
+    edge.replace_config(crate::config::parse(&two).unwrap());
+    let routes = admin_routes(edge.clone(), key());
+    let clear = async |name: &str| {
+        let word = json!({ "name": name, "reason": "見た", "evidence": evidence.as_str() });
+        ask(&routes, Method::POST, &format!("/latches/{id}/clear"), Some(KEY), word).await
+    };
+    let (status, said) = clear("山田 太郎").await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{said}");
+    assert!(said["missing"].as_str().unwrap().contains("second person, another than 山田 太郎"), "{said}");
+    let (status, said) = clear("山田太郎").await;
+    assert_eq!(status, StatusCode::CONFLICT, "{said}");
+    assert!(said["error"].as_str().unwrap().contains("a second person"), "{said}");
+    assert!(edge.latches.show(&id).unwrap().cleared.is_none());
+    let (_, shown) = ask(&routes, Method::GET, &format!("/latches/{id}"), Some(KEY), Value::Null).await;
+    assert_eq!((&shown["approvers"], &shown["latch"]["first"]["name"]), (&json!(2), &json!("山田 太郎")));
+    // Nobody knows the rule of a municipality that is gone, so the strictest holds.
+    let gone = crate::edge::tests::CONFIG.replace("991007", "991015");
+    edge.replace_config(crate::config::parse(&gone).unwrap());
+    assert_eq!(clear("山田太郎").await.0, StatusCode::CONFLICT);
+    assert_eq!(clear("鈴木").await.0, StatusCode::OK);
+    assert!(edge.latches.show(&id).unwrap().cleared.is_some());
+}
+
+#[tokio::test]
 async fn the_metrics_listener_has_three_paths_and_no_more() {
     let edge = crate::edge::tests::edge();
     let routes = metrics_routes(edge.clone());
@@ -116,10 +144,13 @@ async fn a_backend_is_drained_and_resumed_on_the_record() {
     assert_eq!(post("/backends/issuer/limit", json!({ "limit": 2 })).await, StatusCode::OK);
     assert_eq!(post("/backends/nobody/drain", Value::Null).await, StatusCode::NOT_FOUND);
     assert_eq!(
-        post("/attempts/1/abandon", json!({ "name": "x", "reason": "" })).await,
+        post("/attempts/1/abandon", json!({ "name": "x", "reason": "", "shard": 1 })).await,
         StatusCode::UNPROCESSABLE_ENTITY
     );
-    assert_eq!(post("/attempts/1/abandon", json!({ "name": "x", "reason": "y" })).await, StatusCode::NOT_FOUND);
+    assert_eq!(
+        post("/attempts/1/abandon", json!({ "name": "x", "reason": "y", "shard": 1 })).await,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ pub(super) enum AdminCommand {
     Abandon {
         /// The attempt's number, from `lanes`.
         number: u64,
+        /// Its shard, from the same line: numbers begin again at each start.
+        #[arg(long)]
+        shard: u16,
         #[command(flatten)]
         word: Word,
         #[command(flatten)]
@@ -65,7 +68,8 @@ pub(super) enum LatchCommand {
         #[command(flatten)]
         at: At,
     },
-    /// Clears a latch. All three are required: who, why, and the evidence that was looked at.
+    /// Clears a latch. All three are required: who, why, and the evidence that was looked at. Where the municipality asks for two
+    /// persons the first hears what is missing, and the exit code is 1 until the second has said so too.
     Clear {
         /// Its id.
         id: String,
@@ -183,8 +187,8 @@ impl From<AdminCommand> for Question {
             }
             AdminCommand::Explain { request, at } => get(at, format!("/requests/{}", segment(&request))),
             AdminCommand::Lanes(at) => get(at, "/lanes"),
-            AdminCommand::Abandon { number, word, at } => {
-                let body = json!({ "name": word.name, "reason": word.reason });
+            AdminCommand::Abandon { number, shard, word, at } => {
+                let body = json!({ "name": word.name, "reason": word.reason, "shard": shard });
                 post(at, format!("/attempts/{number}/abandon"), body)
             }
             AdminCommand::Switch(SwitchCommand::List(at)) => get(at, "/switches"),
@@ -259,7 +263,8 @@ fn exchange(
     connection.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
     let status = head.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok()).context("no HTTP status")?;
-    Ok(((200..300).contains(&status), body.to_owned()))
+    // 202: taken, and not done yet.
+    Ok(((200..300).contains(&status) && status != 202, body.to_owned()))
 }
 
 #[cfg(test)]

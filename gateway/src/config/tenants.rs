@@ -10,6 +10,7 @@ use sekisho_issuance::id::MunicipalityCode;
 use super::section::{Placed, Section};
 use super::source::Findings;
 use super::tenant_files::{self, TenantFiles};
+use crate::latch::MOST_APPROVERS;
 use crate::route::Mode;
 use crate::tenant::{Closed, Holidays, Hours, KindHours, Tenant};
 
@@ -75,9 +76,15 @@ pub(super) fn one(
     let mode = super::mode(&mut section, Some(mode), found);
     let hours = hours(&mut section, code, found);
     let kinds = section.section(found, "kinds").map(|kinds| self::kinds(&kinds, found));
+    let approvers = section.section(found, "latch").and_then(|mut latch| {
+        let approvers = latch.count(found, "approvers", 1, MOST_APPROVERS);
+        latch.finish(found);
+        approvers.map(|count| count.value)
+    });
     section.finish(found);
     let (code, name, hours) = (code?, name?, hours?);
-    Some(Tenant { code, name, contact, enabled, mode, hours, kinds, holidays: holidays.clone() })
+    let approvers = approvers.unwrap_or(1);
+    Some(Tenant { code, name, contact, enabled, mode, hours, kinds, holidays: holidays.clone(), approvers })
 }
 
 fn words(section: &mut Section<'_>, key: &'static str, example: &str, found: &mut Findings) -> Option<Arc<str>> {

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use sekisho_issuance::id::{KioskId, MunicipalityCode};
 use sekisho_issuance::verdict::CheckName;
 use sekisho_worker::journal::{Journal, JournalError, Rotation};
 use serde::{Deserialize, Serialize};
 
+use super::clearance::{self, Step};
 use super::rules::{Consequence, Failure, Suspicions};
 use super::{Clearance, Latch, LatchId, Scope};
 use crate::clock::Clock;
@@ -41,6 +43,19 @@ pub enum ClearError {
     /// The evidence is not this latch's own.
     #[error("the evidence id is not the one of this latch; `latch show {0}` names it, look at it first")]
     WrongEvidence(LatchId),
+    /// Two persons must say so, and the first said it again.
+    #[error(
+        "latch {id} needs the word of a second person, another than {name}, before {until}; \
+         the same name in other letters or spacing is the same person"
+    )]
+    SamePerson {
+        /// Which.
+        id: LatchId,
+        /// Who said the first word.
+        name: String,
+        /// When it expires.
+        until: Timestamp,
+    },
     /// The clearance could not be made durable, so the latch holds.
     #[error("the clearance could not be made durable; the latch holds")]
     NotDurable,
@@ -49,7 +64,8 @@ pub enum ClearError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Entry {
-    Set(Latch),
+    Set(Box<Latch>),
+    First { id: LatchId, by: Clearance },
     Cleared { id: LatchId, by: Clearance },
 }
 
@@ -160,19 +176,21 @@ impl Latches {
         let latch = Latch {
             id: id.clone(),
             scope,
+            municipality: failure.municipality,
             set_at: self.clock.now(),
             reason: CheckName::name(check).to_owned(),
             confirmed,
             suspends,
             request: failure.request.to_string(),
             evidence: failure.evidence.clone(),
+            first: None,
             cleared: None,
         };
         tracing::error!(latch = %id, scope = %latch.scope, reason = latch.reason, confirmed, suspends, "a latch was set");
-        state.apply(Entry::Set(latch.clone()));
+        state.apply(Entry::Set(Box::new(latch.clone())));
         self.refresh(&state);
         // Queued under the lock, so that the journal has the order of what happened.
-        let durable = match serde_json::to_vec(&Entry::Set(latch)) {
+        let durable = match serde_json::to_vec(&Entry::Set(Box::new(latch))) {
             Ok(entry) => self.log.append(&entry),
             Err(_) => Box::pin(std::future::ready(Err(NotDurable))),
         };
@@ -191,12 +209,23 @@ impl Latches {
         lock(&self.state).latches.get(id).cloned()
     }
 
-    /// Clears a latch on a person's word; it holds until the clearance is durable.
-    pub async fn clear(&self, id: &LatchId, name: &str, reason: &str, evidence: &str) -> Result<Latch, ClearError> {
+    /// Takes a person's word for clearing a latch, which `approvers` different persons must say. It holds until the last word is
+    /// durable; one that comes back without `cleared` waits for the second person.
+    pub async fn clear(
+        &self,
+        id: &LatchId,
+        name: &str,
+        reason: &str,
+        evidence: &str,
+        approvers: usize,
+    ) -> Result<Latch, ClearError> {
         for (what, text) in [("name", name), ("reason", reason), ("evidence", evidence)] {
             if text.trim().is_empty() || text.len() > MAX_WORD_BYTES || text.chars().any(char::is_control) {
                 return Err(ClearError::Missing(what));
             }
+        }
+        if clearance::person(name).is_empty() {
+            return Err(ClearError::Missing("name"));
         }
         let latch = self.show(id).ok_or_else(|| ClearError::Unknown(id.clone()))?;
         if latch.cleared.is_some() {
@@ -208,17 +237,40 @@ impl Latches {
         let by = Clearance {
             name: name.trim().to_owned(),
             reason: reason.trim().to_owned(),
-            evidence: latch.evidence,
+            evidence: latch.evidence.clone(),
             at: self.clock.now(),
         };
-        let entry = Entry::Cleared { id: id.clone(), by };
+        let entry = match clearance::step(&latch, &by, approvers) {
+            Step::Clears => Entry::Cleared { id: id.clone(), by },
+            Step::First => Entry::First { id: id.clone(), by },
+            Step::SamePerson(until) => {
+                let name = latch.first.map(|first| first.name).unwrap_or_default();
+                return Err(ClearError::SamePerson { id: id.clone(), name, until });
+            }
+        };
         let bytes = serde_json::to_vec(&entry).map_err(|_| ClearError::NotDurable)?;
         self.log.append(&bytes).await.map_err(|NotDurable| ClearError::NotDurable)?;
         let mut state = lock(&self.state);
         state.apply(entry);
         self.refresh(&state);
-        tracing::warn!(latch = %id, by = name.trim(), "a latch was cleared");
-        state.latches.get(id).cloned().ok_or_else(|| ClearError::Unknown(id.clone()))
+        let latch = state.latches.get(id).cloned();
+        let cleared = latch.as_ref().is_some_and(|latch| latch.cleared.is_some());
+        tracing::warn!(latch = %id, by = name.trim(), cleared, "a person's word for clearing a latch");
+        latch.ok_or_else(|| ClearError::Unknown(id.clone()))
+    }
+
+    /// What is still missing for clearing `latch` where `approvers` persons must say so; `None` where nothing holds.
+    pub fn missing(&self, latch: &Latch, approvers: usize) -> Option<String> {
+        if latch.cleared.is_some() {
+            return None;
+        }
+        Some(match clearance::pending(latch, self.clock.now()) {
+            _ if approvers <= 1 => "the word of one person".to_owned(),
+            None => "the words of two different persons".to_owned(),
+            Some((first, until)) => {
+                format!("the word of a second person, another than {}, before {until}", first.name)
+            }
+        })
     }
 
     /// Sets the gauges; to be called before a scrape.
@@ -300,7 +352,12 @@ impl State {
                 }
                 // A rewritten journal repeats what may still be queued; a clearance is never taken back by it.
                 if self.latches.get(&latch.id).is_none_or(|known| known.cleared.is_none()) {
-                    self.latches.insert(latch.id.clone(), latch);
+                    self.latches.insert(latch.id.clone(), *latch);
+                }
+            }
+            Entry::First { id, by } => {
+                if let Some(latch) = self.latches.get_mut(&id).filter(|latch| latch.cleared.is_none()) {
+                    latch.first = Some(by);
                 }
             }
             Entry::Cleared { id, by } => {
@@ -326,7 +383,7 @@ impl State {
 }
 
 fn carry(state: &State) -> Vec<Vec<u8>> {
-    state.latches.values().filter_map(|latch| serde_json::to_vec(&Entry::Set(latch.clone())).ok()).collect()
+    state.latches.values().filter_map(|latch| serde_json::to_vec(&Entry::Set(Box::new(latch.clone()))).ok()).collect()
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {

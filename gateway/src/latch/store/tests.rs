@@ -75,15 +75,15 @@ async fn only_a_person_who_looked_at_the_evidence_clears_it() {
     let id = confirmed(&latches, 7, Mode::Enforce).unwrap().durable().await.unwrap();
     let right = evidence().to_string();
     for (name, reason, evidence) in [("", "why", right.as_str()), ("who", " ", &right), ("who", "why", "")] {
-        assert!(matches!(latches.clear(&id, name, reason, evidence).await, Err(ClearError::Missing(_))));
+        assert!(matches!(latches.clear(&id, name, reason, evidence, 1).await, Err(ClearError::Missing(_))));
     }
-    let wrong = latches.clear(&id, "who", "why", "E-000000000000").await;
+    let wrong = latches.clear(&id, "who", "why", "E-000000000000", 1).await;
     assert_eq!(wrong, Err(ClearError::WrongEvidence(id.clone())));
     assert!(latches.on_kind(city(), TAX).is_some());
-    let cleared = latches.clear(&id, "who", "why", &right).await.unwrap();
+    let cleared = latches.clear(&id, "who", "why", &right, 1).await.unwrap();
     assert_eq!(cleared.cleared.unwrap().name, "who");
     assert_eq!(latches.on_kind(city(), TAX), None);
-    assert_eq!(latches.clear(&id, "who", "why", &right).await, Err(ClearError::AlreadyCleared(id.clone())));
+    assert_eq!(latches.clear(&id, "who", "why", &right, 1).await, Err(ClearError::AlreadyCleared(id.clone())));
     latches.close();
     let again = Latches::open(&path, clock()).unwrap();
     assert_eq!(again.on_kind(city(), TAX), None);
@@ -96,7 +96,7 @@ async fn a_clearance_that_is_not_durable_clears_nothing() {
     let latches = Latches::scripted(log.clone(), clock());
     let id = confirmed(&latches, 7, Mode::Enforce).unwrap().durable().await.unwrap();
     log.disk(Disk::Broken);
-    let refused = latches.clear(&id, "who", "why", evidence().as_str()).await;
+    let refused = latches.clear(&id, "who", "why", evidence().as_str(), 1).await;
     assert_eq!(refused, Err(ClearError::NotDurable));
     assert!(latches.on_kind(city(), TAX).is_some());
 }
@@ -136,7 +136,7 @@ async fn the_gauge_goes_up_and_only_a_clearance_takes_it_down() {
         line.rsplit(' ').next().unwrap().to_owned()
     };
     assert_eq!(gauge(&registry), "1");
-    latches.clear(&id, "who", "why", evidence().as_str()).await.unwrap();
+    latches.clear(&id, "who", "why", evidence().as_str(), 1).await.unwrap();
     assert_eq!(gauge(&registry), "0");
 }
 
@@ -162,4 +162,42 @@ fn scopes_read_back_as_written() {
     for scope in [Scope::Kind(city(), TAX), Scope::Kind(None, DocumentKind::Answer), kiosk] {
         assert_eq!(Scope::parse(&scope.to_string()), Some(scope));
     }
+}
+
+/// Two persons, one of whom says it in other letters, a restart in between, and the latch of another.
+#[tokio::test]
+async fn two_different_persons_clear_what_two_must_clear_across_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("latches");
+    let latches = Latches::open(&path, clock()).unwrap();
+    let id = confirmed(&latches, 7, Mode::Enforce).unwrap().durable().await.unwrap();
+    let right = evidence().to_string();
+    let first = latches.clear(&id, "Yamada Taro", "why", &right, 2).await.unwrap();
+    assert!(first.cleared.is_none() && latches.on_kind(city(), TAX).is_some());
+    assert!(latches.missing(&first, 2).unwrap().contains("another than Yamada Taro"));
+    latches.close();
+
+    let latches = Latches::open(&path, clock()).unwrap();
+    let same = latches.clear(&id, "YAMADA\u{3000}taro", "why", &right, 2).await;
+    assert!(matches!(same, Err(ClearError::SamePerson { .. })), "{same:?}");
+    assert!(matches!(latches.clear(&id, "--", "why", &right, 2).await, Err(ClearError::Missing("name"))));
+    assert!(latches.on_kind(city(), TAX).is_some());
+    let second = latches.clear(&id, "Suzuki", "looked as well", &right, 2).await.unwrap();
+    assert_eq!((second.first.unwrap().name.as_str(), second.cleared.unwrap().name.as_str()), ("Yamada Taro", "Suzuki"));
+    assert_eq!(latches.on_kind(city(), TAX), None);
+    latches.close();
+    let again = Latches::open(&path, clock()).unwrap();
+    assert_eq!(again.on_kind(city(), TAX), None);
+    assert_eq!(again.show(&id).unwrap().first.unwrap().name, "Yamada Taro");
+}
+
+#[tokio::test]
+async fn a_first_word_that_is_not_durable_is_none() {
+    let log = Scripted::new();
+    let latches = Latches::scripted(log.clone(), clock());
+    let id = confirmed(&latches, 7, Mode::Enforce).unwrap().durable().await.unwrap();
+    log.disk(Disk::Broken);
+    let refused = latches.clear(&id, "who", "why", evidence().as_str(), 2).await;
+    assert_eq!(refused, Err(ClearError::NotDurable));
+    assert_eq!(latches.show(&id).unwrap().first, None);
 }
