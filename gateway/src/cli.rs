@@ -1,6 +1,7 @@
 //! The command line. Everything an operator does has a command; this file only says which, the work is below.
 
 mod admin;
+mod audit;
 mod check;
 mod exchange;
 mod read;
@@ -41,6 +42,9 @@ enum Command {
     Read(read::ReadArgs),
     /// Run recorded exchanges through the checks, then every answer against every other request.
     Test(test::TestArgs),
+    /// The records: prove them, look into them.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     #[command(flatten)]
     Admin(admin::AdminCommand),
 }
@@ -77,6 +81,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(config) => check::check(&config.path(), &mut std::io::stdout().lock()),
         Command::Read(args) => read::read(&args, &mut std::io::stdout().lock()),
         Command::Test(args) => test::test(&args, &mut std::io::stdout().lock()),
+        Command::Audit(command) => audit::run(command, &mut std::io::stdout().lock()),
         Command::Admin(command) => admin::run(command, &mut std::io::stdout().lock()),
     };
     ExitCode::from(code)

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sekisho_worker::journal::Journal;
+use sekisho_worker::journal::{Journal, Place};
 
 /// The entry could not be made durable; nothing that depends on it may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,12 @@ pub trait Log: Send + Sync {
     /// Whether nothing is accepted any more.
     fn is_poisoned(&self) -> bool;
 
+    /// How far it is durable.
+    fn place(&self) -> Place;
+
+    /// Begins the next segment soon, whatever the size of this one.
+    fn turn(&self);
+
     /// Writes what is queued and closes.
     fn close(&self);
 }
@@ -53,6 +59,14 @@ impl Log for Journal {
         Self::is_poisoned(self)
     }
 
+    fn place(&self) -> Place {
+        Self::place(self)
+    }
+
+    fn turn(&self) {
+        Self::turn(self);
+    }
+
     fn close(&self) {
         Self::close(self);
     }
@@ -73,6 +87,14 @@ impl<T: Log + ?Sized> Log for Arc<T> {
 
     fn is_poisoned(&self) -> bool {
         (**self).is_poisoned()
+    }
+
+    fn place(&self) -> Place {
+        (**self).place()
+    }
+
+    fn turn(&self) {
+        (**self).turn();
     }
 
     fn close(&self) {
@@ -143,6 +165,12 @@ pub(crate) mod scripted {
         fn is_poisoned(&self) -> bool {
             *self.disk.borrow() == Disk::Broken
         }
+
+        fn place(&self) -> Place {
+            Place::default()
+        }
+
+        fn turn(&self) {}
 
         fn close(&self) {}
     }

@@ -177,6 +177,14 @@ impl Edge {
         self.switches.read_files(|scope| scope.is_about_something_in(&config));
     }
 
+    /// Exports the head of the records, and begins their next segment where it is time. To be called every
+    /// [`crate::record::EXPORT_EVERY`]; writes files.
+    pub fn export_head(&self) {
+        let records = self.gate.records();
+        records.export_head(None);
+        records.turn_when_old();
+    }
+
     /// Forgets sessions that are too old. To be called every few seconds.
     pub fn sweep(&self) {
         self.sessions.sweep(self.config.load().listeners.sessions, std::time::Instant::now());

@@ -4,26 +4,36 @@
 
 mod entry;
 mod explain;
+mod export;
+mod head;
 mod segments;
 mod snapshot;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use sekisho_issuance::id::RequestId;
-use sekisho_worker::journal::JournalError;
+use sekisho_worker::journal::{Disk, Files, JournalError};
 
 use crate::clock::Clock;
 use crate::durable_log::{Durable, Log, NotDurable};
+use crate::state_dir::{CheckpointKey, StateDir};
 
-pub use entry::{About, Ended, Fate, Finished, Intent, Operated, Record, Said, Withheld};
+pub use entry::{About, Dropped, Ended, Fate, Finished, Intent, Operated, Record, Recovered, Said, Started, Withheld};
 pub use explain::Explanation;
+pub use export::{EXPORT_EVERY, HEAD_FILE};
+pub use head::SignedHead;
 pub use snapshot::Memory;
+pub use verify::{Head, Verification, verify};
 
 /// A new segment is begun beyond this size.
 const SEGMENT_BYTES: u64 = 64 << 20;
+/// And at the latest after this, so that what is kept too long is in segments of its own.
+const SEGMENT_LASTS: SignedDuration = SignedDuration::from_hours(24);
 
 /// Why the records could not be opened. Starting without them would forget what was released.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +51,18 @@ pub enum RecordsError {
         "{0}: segments before this one are missing and the snapshot does not cover them; restore them from the backup"
     )]
     Missing(PathBuf),
+    /// They do not reach the head that was exported.
+    #[error(
+        "{dir}: the records end before frame {frames} of segment {segment}, which the exported head names: they were cut, or are older than it; restore them from the backup, or remove `head` from this directory once it is written down why"
+    )]
+    Cut {
+        /// The segment.
+        segment: u64,
+        /// Its frames.
+        frames: u64,
+        /// Where.
+        dir: PathBuf,
+    },
     /// The directory.
     #[error("{path}: {error}")]
     Io {
@@ -51,62 +73,128 @@ pub enum RecordsError {
     },
 }
 
-/// The open records of this node.
-pub struct Records {
+/// How records are written.
+pub struct Options {
+    /// The next segment is begun beyond this size.
+    pub segment_bytes: u64,
+    /// Signs heads; without one none is exported.
+    pub key: Option<CheckpointKey>,
+    /// Where segments are.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for Exported {
+    fn default() -> Self {
+        Self { place: (0, 0), whole: Instant::now(), records: 0 }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: SEGMENT_BYTES, key: None, disk: Arc::new(Files) }
+    }
+}
+
+/// What the journal's thread and the records share.
+struct Turning {
     dir: PathBuf,
-    current: RwLock<Arc<dyn Log>>,
-    number: AtomicU64,
-    written: AtomicU64,
-    rotate_above: u64,
     memory: Memory,
     clock: Clock,
+    /// The last segment that a snapshot speaks for.
+    through: Mutex<u64>,
+    /// When the segment in use was begun.
+    began: Mutex<Timestamp>,
+}
+
+/// What was exported last.
+struct Exported {
+    /// Where the log was then.
+    place: (u64, u64),
+    /// When everything durable was last known to be exported.
+    whole: Instant,
+    /// Records that there were when a checkpoint was last written.
+    records: u64,
+}
+
+/// The open records of this node.
+pub struct Records {
+    turning: Arc<Turning>,
+    log: Arc<dyn Log>,
+    /// Records queued since it was opened, checkpoints left out.
+    queued: AtomicU64,
+    key: Option<CheckpointKey>,
+    exported: Mutex<Exported>,
 }
 
 impl Records {
     /// Opens or makes the records in `dir` and rebuilds `memory` from them.
     pub fn open(dir: &Path, memory: Memory, clock: Clock) -> Result<Arc<Self>, RecordsError> {
-        Self::open_rotating(dir, memory, clock, SEGMENT_BYTES)
+        Self::open_with(dir, memory, clock, Options::default())
     }
 
-    pub(crate) fn open_rotating(
-        dir: &Path,
-        memory: Memory,
-        clock: Clock,
-        rotate_above: u64,
-    ) -> Result<Arc<Self>, RecordsError> {
-        let opened = segments::open(dir, &memory, clock.now())?;
-        Ok(Arc::new(Self {
+    /// The same, written as `options` say.
+    pub fn open_with(dir: &Path, memory: Memory, clock: Clock, options: Options) -> Result<Arc<Self>, RecordsError> {
+        let turning = Turning {
             dir: dir.to_owned(),
-            current: RwLock::new(Arc::new(opened.journal)),
-            number: AtomicU64::new(opened.number),
-            written: AtomicU64::new(opened.bytes),
-            rotate_above,
-            memory,
-            clock,
-        }))
+            memory: memory.clone(),
+            clock: clock.clone(),
+            through: Mutex::new(0),
+            began: Mutex::new(clock.now()),
+        };
+        let turning = Arc::new(turning);
+        let told = Arc::clone(&turning);
+        let opened = segments::open(dir, &memory, clock.now(), |through| {
+            *lock(&told.through) = through;
+            let ended = Arc::new(move |number| told.ended(number));
+            segments::Writing { disk: options.disk, above_bytes: options.segment_bytes, ended }
+        })?;
+        if let Some(began) = opened.began {
+            *lock(&turning.began) = began;
+        }
+        let records = Self {
+            turning,
+            log: Arc::new(opened.journal),
+            queued: AtomicU64::new(0),
+            key: options.key,
+            exported: Mutex::default(),
+        };
+        let records = Arc::new(records);
+        if opened.torn_bytes > 0 {
+            let (file, segment) = ("records".to_owned(), Some(opened.number));
+            let recovered = Recovered { at: clock.now(), file, segment, torn_bytes: opened.torn_bytes };
+            // On a disk that takes nothing this start ends soon anyway.
+            let _ = records.append_lazy(&Record::Recovered(recovered));
+        }
+        Ok(records)
+    }
+
+    /// The records of `state`, signed with its key; says in them who writes from here on.
+    pub fn of(state: &StateDir, memory: Memory, clock: Clock) -> Result<Arc<Self>, RecordsError> {
+        let key = state.checkpoint_key().clone();
+        let public = key.public().to_string();
+        let options = Options { key: Some(key), ..Options::default() };
+        let records = Self::open_with(&state.path("records"), memory, clock.clone(), options)?;
+        let (at, epoch, build) = (clock.now(), state.epoch().0, env!("CARGO_PKG_VERSION").to_owned());
+        let _ = records.append_lazy(&Record::Started(Started { at, epoch, build, key: public }));
+        Ok(records)
     }
 
     /// Records on `log`, with nothing on a disk.
     #[cfg(test)]
     pub(crate) fn scripted(log: Arc<dyn Log>, memory: Memory, clock: Clock) -> Arc<Self> {
-        Arc::new(Self {
-            dir: PathBuf::new(),
-            current: RwLock::new(log),
-            number: AtomicU64::new(1),
-            written: AtomicU64::new(0),
-            rotate_above: u64::MAX,
-            memory,
-            clock,
-        })
+        let turning =
+            Turning { dir: PathBuf::new(), memory, began: Mutex::new(clock.now()), clock, through: Mutex::new(0) };
+        let (turning, queued) = (Arc::new(turning), AtomicU64::new(0));
+        Arc::new(Self { turning, log, queued, key: None, exported: Mutex::default() })
     }
 
     /// What they keep in mind.
     pub fn memory(&self) -> &Memory {
-        &self.memory
+        &self.turning.memory
     }
 
     /// Queues `record`; the future resolves when it is durable.
-    pub fn append(self: &Arc<Self>, record: &Record) -> Durable {
+    pub fn append(&self, record: &Record) -> Durable {
         match record.to_bytes() {
             Some(bytes) => self.append_bytes(&bytes),
             None => Box::pin(std::future::ready(Err(NotDurable))),
@@ -114,88 +202,122 @@ impl Records {
     }
 
     /// Queues a record that was serialized already.
-    pub fn append_bytes(self: &Arc<Self>, bytes: &[u8]) -> Durable {
-        // Queued under the lock: a segment is closed only when nobody is about to queue into it.
-        let durable = self.current.read().unwrap_or_else(PoisonError::into_inner).append(bytes);
-        self.count(bytes.len());
-        durable
+    pub fn append_bytes(&self, bytes: &[u8]) -> Durable {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.log.append(bytes)
     }
 
     /// Queues `record` to be written soon; nobody waits.
-    pub fn append_lazy(self: &Arc<Self>, record: &Record) -> Result<(), NotDurable> {
+    pub fn append_lazy(&self, record: &Record) -> Result<(), NotDurable> {
         let bytes = record.to_bytes().ok_or(NotDurable)?;
         self.append_lazy_bytes(&bytes)
     }
 
     /// Queues a record that was serialized already; nobody waits.
-    pub fn append_lazy_bytes(self: &Arc<Self>, bytes: &[u8]) -> Result<(), NotDurable> {
-        let queued = self.current.read().unwrap_or_else(PoisonError::into_inner).append_lazy(bytes);
-        self.count(bytes.len());
-        queued
+    pub fn append_lazy_bytes(&self, bytes: &[u8]) -> Result<(), NotDurable> {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.log.append_lazy(bytes)
     }
 
     /// Age of the oldest record that is not durable yet.
     pub fn unsynced_for(&self) -> Duration {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).unsynced_for()
+        self.log.unsynced_for()
     }
 
     /// Whether records can be written; if not, nothing is released.
     pub fn is_durable(&self) -> bool {
-        !self.current.read().unwrap_or_else(PoisonError::into_inner).is_poisoned()
+        !self.log.is_poisoned()
     }
 
-    /// Writes what is queued and closes.
+    /// Writes what is queued, closes, and exports the head of it all.
     pub fn close(&self) {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).close();
+        self.log.close();
+        self.export_head(None);
     }
 
     /// The life of one request, as far as records tell it. Reads files: not for a request's way.
     pub fn explain(&self, request: RequestId) -> Result<Explanation, RecordsError> {
-        explain::explain(&self.dir, request)
+        explain::explain(&self.turning.dir, request)
     }
 
-    /// Counts bytes and begins a new segment when it is time, on a thread of its own.
-    fn count(self: &Arc<Self>, bytes: usize) {
-        let before = self.written.fetch_add(bytes as u64, Ordering::Relaxed);
-        let after = before + bytes as u64;
-        if before <= self.rotate_above && after > self.rotate_above {
-            let records = self.clone();
-            let rotation = std::thread::Builder::new().name("sekisho-records".to_owned()).spawn(move || {
-                if let Err(error) = records.rotate() {
-                    tracing::error!(%error, "a new segment of the records could not be begun; the old one grows on");
-                }
-            });
-            if let Err(error) = rotation {
-                tracing::error!(%error, "no thread for a new segment of the records");
+    /// Exports the head of what is durable, where there is news: signed, to the directory, to `also`, to the log, and as a checkpoint
+    /// among the records themselves. To be called every [`EXPORT_EVERY`], away from requests.
+    pub fn export_head(&self, also: Option<&Path>) {
+        let Some(key) = &self.key else { return };
+        // Counted before the place is taken: a record that comes in between has its checkpoint the next time.
+        let records = self.queued.load(Ordering::Relaxed);
+        let place = self.log.place();
+        let mut exported = lock(&self.exported);
+        if exported.place == (place.segment, place.frames) || place.frames == 0 {
+            exported.whole = Instant::now();
+            return;
+        }
+        let head = SignedHead::sign(place, self.turning.clock.now(), key);
+        for path in std::iter::once(&*self.turning.dir.join(HEAD_FILE)).chain(also) {
+            if let Err(error) = export::write(path, &head) {
+                tracing::error!(path = %path.display(), %error, "the head of the records could not be exported");
+                return;
             }
         }
+        let SignedHead { segment, frames, head: value, signature, .. } = &head;
+        tracing::info!(segment, frames, head = value, signature, "records head");
+        (exported.place, exported.whole) = ((place.segment, place.frames), Instant::now());
+        if records != exported.records {
+            exported.records = records;
+            let checkpoint = Record::Checkpoint(head).to_bytes();
+            // A log that takes nothing more was said to be broken already.
+            let _ = checkpoint.map(|bytes| self.log.append_lazy(&bytes));
+        }
     }
 
-    /// Begins the next segment, closes the one before, and writes down what is kept in mind of all before the new one.
-    fn rotate(&self) -> Result<(), RecordsError> {
-        let number = self.number.load(Ordering::Acquire) + 1;
-        let journal = segments::begin(&self.dir, number)?;
-        let old = {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, Arc::new(journal) as Arc<dyn Log>)
-        };
-        self.number.store(number, Ordering::Release);
-        self.written.store(0, Ordering::Relaxed);
-        old.close();
-        if old.is_poisoned() {
-            // What it held may be lost, so nothing may go on as if it were not.
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            current.close();
-            *current = old;
-            return Ok(());
-        }
-        snapshot::write(&self.dir, number - 1, &self.memory, self.clock.now())
+    /// Since when there are records that no exported head covers; zero while every one is.
+    pub fn unexported_for(&self) -> Duration {
+        let place = self.log.place();
+        let exported = lock(&self.exported);
+        let covered = self.key.is_none() || place.frames == 0 || exported.place == (place.segment, place.frames);
+        if covered { Duration::ZERO } else { exported.whole.elapsed() }
     }
+
+    /// Begins the next segment where the one in use is a day old. To be called now and then.
+    pub fn turn_when_old(&self) {
+        let (began, now) = (*lock(&self.turning.began), self.turning.clock.now());
+        if now.duration_since(began) >= SEGMENT_LASTS && self.log.place().frames > 0 {
+            *lock(&self.turning.began) = now;
+            self.log.turn();
+        }
+    }
+}
+
+impl Turning {
+    /// On the journal's thread: what is kept in mind of all before the segment that was begun is written down on a thread of its own.
+    fn ended(self: &Arc<Self>, number: u64) {
+        *lock(&self.began) = self.clock.now();
+        let turning = Arc::clone(self);
+        let writing = std::thread::Builder::new().name("sekisho-records".to_owned()).spawn(move || {
+            let mut through = lock(&turning.through);
+            if *through >= number {
+                return;
+            }
+            match snapshot::write(&turning.dir, number, &turning.memory, turning.clock.now()) {
+                Ok(()) => *through = number,
+                Err(error) => {
+                    tracing::error!(%error, "no snapshot of the records; the next start reads more of them");
+                }
+            }
+        });
+        if let Err(error) = writing {
+            tracing::error!(%error, "no thread for a snapshot of the records");
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Records({})", self.dir.display())
+        write!(f, "Records({})", self.turning.dir.display())
     }
 }
 

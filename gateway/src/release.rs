@@ -90,6 +90,7 @@ impl Gate {
         parts.registry.before_scrape(move |registry| {
             let unsynced = records.unsynced_for().max(latches.unsynced_for());
             registry.gauge(name::AUDIT_UNSYNCED, &[]).set(unsynced.as_secs_f64());
+            registry.gauge(name::AUDIT_UNEXPORTED, &[]).set(records.unexported_for().as_secs_f64());
             let (contents, numbers) = records.memory().unique.len();
             registry.gauge(name::UNIQUE_ENTRIES, &[("memory", "content")]).set(contents as f64);
             registry.gauge(name::UNIQUE_ENTRIES, &[("memory", "issue_number")]).set(numbers as f64);
@@ -108,7 +109,7 @@ impl Gate {
         switches: Arc<Switches>,
         clock: Clock,
     ) -> Result<Self, RecordsError> {
-        let records = Records::open(&state.path("records"), Memory::default(), clock.clone())?;
+        let records = Records::of(state, Memory::default(), clock.clone())?;
         Ok(Self::on(records, state, registry, latches, switches, clock))
     }
 

@@ -4,6 +4,7 @@
 
 mod durable;
 mod keys;
+mod signing;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -15,11 +16,16 @@ use sekisho_issuance::fence::Epoch;
 
 pub(crate) use durable::replace as replace_durably;
 pub use keys::{AdminKey, Keys, Pseudonym, PseudonymKey, RecordKey};
+pub use signing::{CheckpointKey, CheckpointPublic};
 
-/// The layout that this build reads and writes.
-pub const FORMAT: u32 = 1;
+/// The layout that this build writes; it opens the one before too and brings it up to this one.
+///
+/// 2: segments of the records are chained to each other, records are checkpointed, and there is a key that signs. What was written in
+/// layout 1 stays as it is.
+pub const FORMAT: u32 = 2;
 
 const VERSION_FILE: &str = "version";
+const CHECKPOINT_KEY_FILE: &str = "checkpoint.key";
 const LOCK_FILE: &str = "lock";
 const STARTS_FILE: &str = "starts";
 const CLEAN_FILE: &str = "clean-shutdown";
@@ -99,6 +105,7 @@ pub struct StateDir {
     root: PathBuf,
     keys: Keys,
     admin_key: AdminKey,
+    checkpoint_key: CheckpointKey,
     epoch: Epoch,
     clean_before: bool,
     _lock: File,
@@ -110,18 +117,25 @@ impl StateDir {
         create(root)?;
         let lock = lock(root)?;
         check_owner(root, &lock)?;
-        let fresh = check_version(root)?;
-        let starts = next_start(root, fresh)?;
+        let found = check_version(root)?;
+        let starts = next_start(root, found == Found::Nothing)?;
         let first = starts == 1;
         let keys = Keys::load(&root.join("keys"), false)?;
         let admin_key = AdminKey::load(&root.join("admin.key"))?;
+        let checkpoint_key = CheckpointKey::load(&root.join(CHECKPOINT_KEY_FILE))?;
+        if found == Found::Before {
+            // Last, so that a start that dies before can be repeated; the build before refuses from here on.
+            write_version(root)?;
+            tracing::warn!(layout = FORMAT, "the state directory was brought up to this build's layout");
+        }
         for listener in [Listener::Kiosk, Listener::Metrics, Listener::Admin] {
             remove(&root.join(listener.file()))?;
         }
         let clean_before = root.join(CLEAN_FILE).exists() || first;
         remove(&root.join(CLEAN_FILE))?;
         durable::sync_dir(root).map_err(|error| StateDirError::Io { path: root.to_owned(), error })?;
-        Ok(Self { root: root.to_owned(), keys, admin_key, epoch: Epoch(starts), clean_before, _lock: lock })
+        let epoch = Epoch(starts);
+        Ok(Self { root: root.to_owned(), keys, admin_key, checkpoint_key, epoch, clean_before, _lock: lock })
     }
 
     /// A path inside it.
@@ -142,6 +156,11 @@ impl StateDir {
     /// What an operator's command must present.
     pub fn admin_key(&self) -> &AdminKey {
         &self.admin_key
+    }
+
+    /// What signs checkpoints.
+    pub fn checkpoint_key(&self) -> &CheckpointKey {
+        &self.checkpoint_key
     }
 
     /// The number of this start.
@@ -165,6 +184,13 @@ impl StateDir {
         let path = self.root.join(CLEAN_FILE);
         durable::replace(&path, b"").map_err(|error| StateDirError::Io { path, error })
     }
+}
+
+/// Who signs the checkpoints of `root`, for commands; makes nothing.
+pub fn checkpoint_public(root: &Path) -> Result<CheckpointPublic, StateDirError> {
+    let path = root.join(CHECKPOINT_KEY_FILE);
+    let there = fs::metadata(&path).map_err(|error| StateDirError::Io { path: path.clone(), error });
+    there.and_then(|_| CheckpointKey::load(&path)).map(|key| key.public())
 }
 
 /// The address that the process using `root` published. For commands; opens nothing and locks nothing.
@@ -224,8 +250,24 @@ fn check_owner(root: &Path, lock: &File) -> Result<(), StateDirError> {
     Ok(())
 }
 
-/// `true` when the directory is new and the version file was just written.
-fn check_version(root: &Path) -> Result<bool, StateDirError> {
+/// What a directory held when it was opened.
+#[derive(PartialEq, Eq)]
+enum Found {
+    /// It is new; the version file was just written.
+    Nothing,
+    /// The layout before this build's.
+    Before,
+    /// This build's layout.
+    Ours,
+}
+
+fn write_version(root: &Path) -> Result<(), StateDirError> {
+    let path = root.join(VERSION_FILE);
+    durable::replace(&path, format!("sekisho-state {FORMAT}\n").as_bytes())
+        .map_err(|error| StateDirError::Io { path, error })
+}
+
+fn check_version(root: &Path) -> Result<Found, StateDirError> {
     let path = root.join(VERSION_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -233,16 +275,16 @@ fn check_version(root: &Path) -> Result<bool, StateDirError> {
             if !is_empty(root)? {
                 return Err(StateDirError::NotOurs(root.to_owned()));
             }
-            durable::replace(&path, format!("sekisho-state {FORMAT}\n").as_bytes())
-                .map_err(|error| StateDirError::Io { path, error })?;
-            return Ok(true);
+            write_version(root)?;
+            return Ok(Found::Nothing);
         }
         Err(error) => {
             return Err(StateDirError::Format { path, what: format!("cannot be read ({error})") });
         }
     };
     match text.strip_prefix("sekisho-state ").and_then(|n| n.trim_end().parse::<u32>().ok()) {
-        Some(FORMAT) => Ok(false),
+        Some(FORMAT) => Ok(Found::Ours),
+        Some(before) if before + 1 == FORMAT => Ok(Found::Before),
         Some(other) => {
             Err(StateDirError::Format { path, what: format!("layout {other} was written by another build") })
         }

@@ -3,19 +3,21 @@
 //! One thread writes whatever is queued and calls `fdatasync` once for all of it. A failure poisons the journal for good:
 //! a failed sync is never tried again, since the kernel may have dropped what it could not write.
 
+mod append;
+mod disk;
 mod frame;
 mod read;
 mod write;
 
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-pub use read::{Report, verify};
+pub use append::Append;
+pub use disk::{Disk, Files, Storage};
+pub use read::{Frame, Report, verify, walk};
 
 /// The longest entry.
 pub const MAX_ENTRY_BYTES: usize = 16 * 1024 * 1024;
@@ -78,13 +80,56 @@ pub struct Rotation {
     pub carry: Carry,
 }
 
+/// Called on the journal's thread with the number of a segment that was sealed: nothing is appended to it any more.
+pub type Ended = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// A journal in many files, each sealed before the next one begins, whose header names its head.
+#[derive(Clone)]
+pub struct Segments {
+    /// The one to append to.
+    pub number: u64,
+    /// The next one is begun beyond this size.
+    pub above_bytes: u64,
+    /// Where a segment is.
+    pub path: Arc<dyn Fn(u64) -> PathBuf + Send + Sync>,
+    /// Is told of every sealed segment.
+    pub ended: Ended,
+}
+
+/// What becomes of a file that grows.
+#[derive(Clone)]
+enum Growth {
+    Grows,
+    Rewritten(Rotation),
+    Segments(Segments),
+}
+
+/// How far a journal is durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// In which segment; 0 for a journal in one file.
+    pub segment: u64,
+    /// Frames of that file, seals of clean closes included.
+    pub frames: u64,
+    /// The chain's head after them.
+    pub head: [u8; 32],
+}
+
 /// Reads the journal at `path` of `purpose` without opening it for writing; returns the chain's head.
 pub(crate) fn scan_for(
     path: &Path,
     purpose: &str,
     mut visit: impl FnMut(&[u8]),
 ) -> Result<([u8; 32], Report), JournalError> {
-    read::scan(path, Some(purpose), &mut visit).map(|(end, report)| (end.head, report))
+    read::scan(path, Some(purpose), &mut entries_only(&mut visit)).map(|(end, report)| (end.head, report))
+}
+
+fn entries_only(visit: &mut dyn FnMut(&[u8])) -> impl FnMut(Frame<'_>) {
+    move |frame| {
+        if !frame.entry.is_empty() {
+            visit(frame.entry);
+        }
+    }
 }
 
 /// Shows each entry of the journal at `path` of `purpose`, in order, while another process or thread may append to it.
@@ -94,7 +139,7 @@ pub fn read(path: &Path, purpose: &str, visit: impl FnMut(&[u8])) -> Result<Repo
 
 /// Puts a journal that holds `entries` in the place of the one at `path`, whose head was `before`: whole or not at all.
 pub(crate) fn replace(path: &Path, purpose: &str, before: &[u8; 32], entries: &[Vec<u8>]) -> Result<(), JournalError> {
-    write::create(path, purpose, before, entries)?;
+    write::create(&Files, path, purpose, before, entries)?;
     Ok(())
 }
 
@@ -115,11 +160,13 @@ pub(crate) struct State {
     /// Entries accepted and entries known durable.
     pub(crate) accepted: u64,
     pub(crate) durable: u64,
-    pub(crate) head: [u8; 32],
+    pub(crate) place: Place,
     pub(crate) wakers: Vec<(u64, Waker)>,
     pub(crate) in_write_since: Option<Instant>,
     pub(crate) poisoned: bool,
     pub(crate) closing: bool,
+    /// The next segment is to be begun whatever the size of this one.
+    pub(crate) turn: bool,
     pub(crate) thread_waits: bool,
 }
 
@@ -160,17 +207,42 @@ impl Journal {
         rotation: Option<Rotation>,
         mut visit: impl FnMut(&[u8]),
     ) -> Result<(Self, Opened), JournalError> {
+        let growth = rotation.map_or(Growth::Grows, Growth::Rewritten);
+        Self::start(Arc::new(Files), path, purpose, growth, &[0; 32], &mut visit)
+    }
+
+    /// Opens or makes the last segment of `segments` on `disk`; one that is made names `before`, the head of the one before it.
+    pub fn open_segments(
+        disk: Arc<dyn Disk>,
+        purpose: &str,
+        segments: Segments,
+        before: &[u8; 32],
+        mut visit: impl FnMut(&[u8]),
+    ) -> Result<(Self, Opened), JournalError> {
+        let path = (segments.path)(segments.number);
+        Self::start(disk, &path, purpose, Growth::Segments(segments), before, &mut visit)
+    }
+
+    fn start(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        purpose: &str,
+        growth: Growth,
+        before: &[u8; 32],
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Result<(Self, Opened), JournalError> {
         let created = !path.try_exists()?;
         if created {
-            write::create(path, purpose, &[0; 32], &[])?;
+            write::create(&*disk, path, purpose, before, &[])?;
         }
-        let (end, report) = read::scan(path, Some(purpose), &mut visit)?;
-        let file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
-        file.set_len(end.offset)?;
-        file.sync_all()?;
+        let (end, report) = read::scan(path, Some(purpose), &mut entries_only(visit))?;
+        let mut file = disk.open(path)?;
+        file.finish(end.offset)?;
         let shared = Arc::new(Shared::default());
-        shared.lock().head = end.head;
-        let writer = write::Writer::new(file, path.to_owned(), purpose.to_owned(), end, rotation, Arc::clone(&shared));
+        let segment = if let Growth::Segments(segments) = &growth { segments.number } else { 0 };
+        shared.lock().place = Place { segment, frames: end.frames, head: end.head };
+        let storage = (disk, file);
+        let writer = write::Writer::new(storage, path.to_owned(), purpose.to_owned(), end, growth, Arc::clone(&shared));
         let thread = std::thread::Builder::new().name("sekisho-journal".to_owned()).spawn(move || writer.run())?;
         let handle = Handle { shared, thread: Mutex::new(Some(thread)), path: path.to_owned() };
         let opened = Opened { entries: report.entries, torn_bytes: report.torn_bytes, created };
@@ -180,7 +252,7 @@ impl Journal {
     /// Queues `entry` now; the future resolves when it is durable. Dropping the future takes nothing back.
     pub fn append(&self, entry: &[u8]) -> Append {
         let accepted = self.accept(entry, true);
-        Append { shared: Arc::clone(&self.0.shared), accepted }
+        Append::new(Arc::clone(&self.0.shared), accepted)
     }
 
     /// Queues `entry` to be written with the next batch, at the latest within a second; nobody learns when.
@@ -220,7 +292,18 @@ impl Journal {
 
     /// The chain's head over everything durable; to be exported, so that a cut file can be told.
     pub fn head(&self) -> [u8; 32] {
-        self.0.shared.lock().head
+        self.place().head
+    }
+
+    /// The same, with where that is.
+    pub fn place(&self) -> Place {
+        self.0.shared.lock().place
+    }
+
+    /// Begins the next segment soon, whatever the size of this one.
+    pub fn turn(&self) {
+        self.0.shared.lock().turn = true;
+        self.0.shared.work.notify_one();
     }
 
     /// Age of the oldest entry that is not durable yet.
@@ -229,7 +312,7 @@ impl Journal {
         state.in_write_since.or(state.queue.since).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Where the file is.
+    /// Where the file was when it was opened.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
@@ -256,55 +339,6 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// Resolves when its entry is durable.
-#[must_use = "an entry is durable only when this resolves"]
-pub struct Append {
-    shared: Arc<Shared>,
-    accepted: Result<Position, JournalError>,
-}
-
-impl Append {
-    /// Blocks this thread until the entry is durable; for code that runs outside any runtime.
-    pub fn wait(self) -> Result<Position, JournalError> {
-        struct Unpark(std::thread::Thread);
-        impl std::task::Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut this = std::pin::pin!(self);
-        loop {
-            match this.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(result) => return result,
-                Poll::Pending => std::thread::park(),
-            }
-        }
-    }
-}
-
-impl Future for Append {
-    type Output = Result<Position, JournalError>;
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let position = match self.accepted {
-            Ok(position) => position,
-            Err(error) => return Poll::Ready(Err(error)),
-        };
-        let mut state = self.shared.lock();
-        if state.durable >= position.0 {
-            return Poll::Ready(Ok(position));
-        }
-        if state.poisoned {
-            return Poll::Ready(Err(JournalError::Poisoned));
-        }
-        match state.wakers.iter_mut().find(|(number, waker)| *number == position.0 && waker.will_wake(cx.waker())) {
-            Some(_) => {}
-            None => state.wakers.push((position.0, cx.waker().clone())),
-        }
-        Poll::Pending
     }
 }
 

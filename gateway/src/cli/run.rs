@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::{Edge, Parts, SWEEP_EVERY};
 use crate::latch::Latches;
+use crate::record::EXPORT_EVERY;
 use crate::registry::{Registry, UPKEEP_EVERY};
 use crate::release::Gate;
 use crate::reload::{NotReloaded, reload};
@@ -135,13 +136,24 @@ async fn upkeep(edge: Arc<Edge>) {
     let mut samples = tokio::time::interval(UPKEEP_EVERY);
     let mut sheds = tokio::time::interval(SHEDS_EVERY);
     let mut switches = tokio::time::interval(FILES_EVERY);
+    let mut head = tokio::time::interval(EXPORT_EVERY);
     loop {
         tokio::select! {
             _ = sweep.tick() => edge.sweep(),
             _ = samples.tick() => edge.registry.run_upkeep(),
             _ = switches.tick() => edge.read_switch_files(),
+            _ = head.tick() => export_head(&edge).await,
             _ = sheds.tick() => edge.registry.log.flush(),
         }
+    }
+}
+
+/// Writes files, so not on a thread that has a runtime's timers.
+async fn export_head(edge: &Arc<Edge>) {
+    let edge = edge.clone();
+    let exported = tokio::task::spawn_blocking(move || edge.export_head()).await;
+    if let Err(error) = exported {
+        tracing::error!(%error, "the head of the records could not be exported");
     }
 }
 

@@ -5,6 +5,7 @@ use sekisho_issuance::id::RequestId;
 use sekisho_issuance::verdict::{FieldEvidence, Finding, Verdict};
 use serde::{Deserialize, Serialize};
 
+use super::SignedHead;
 use crate::state_dir::Pseudonym;
 use crate::unique::Digests;
 use crate::watermark::Watermark;
@@ -23,6 +24,14 @@ pub enum Record {
     Ended(Ended),
     /// What an operator did.
     Operated(Operated),
+    /// The process began to write.
+    Started(Started),
+    /// An unfinished write was cut off the end of a file at a start.
+    Recovered(Recovered),
+    /// How far these records were durable, signed.
+    Checkpoint(SignedHead),
+    /// A segment that was kept for as long as it must be is about to be removed.
+    Dropped(Dropped),
 }
 
 impl Record {
@@ -43,7 +52,22 @@ impl Record {
             Self::ReleaseResult(r) => &r.request,
             Self::Withheld(r) => &r.about.request,
             Self::Ended(r) => &r.request,
-            Self::Operated(_) => "",
+            Self::Operated(_) | Self::Started(_) | Self::Recovered(_) | Self::Checkpoint(_) | Self::Dropped(_) => "",
+        }
+    }
+
+    /// When it was written.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::ReleaseIntent(r) => r.about.at,
+            Self::ReleaseResult(r) => r.at,
+            Self::Withheld(r) => r.about.at,
+            Self::Ended(r) => r.at,
+            Self::Operated(r) => r.at,
+            Self::Started(r) => r.at,
+            Self::Recovered(r) => r.at,
+            Self::Checkpoint(r) => r.at,
+            Self::Dropped(r) => r.at,
         }
     }
 }
@@ -284,4 +308,47 @@ pub struct Operated {
     /// Why, where they must say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Who writes from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// When.
+    pub at: Timestamp,
+    /// The number of the start.
+    pub epoch: u64,
+    /// The version that runs.
+    pub build: String,
+    /// The public key that signs checkpoints, hexadecimal.
+    pub key: String,
+}
+
+/// What a crash left behind. It was never reported durable, so nothing depended on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// When.
+    pub at: Timestamp,
+    /// `records`, `latches` or `switches`.
+    pub file: String,
+    /// The segment, of records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<u64>,
+    /// Bytes that were cut off.
+    pub torn_bytes: u64,
+}
+
+/// A segment that is removed because its time is over; the next one's header names this head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub segment: u64,
+    /// Its chain's head, hexadecimal.
+    pub head: String,
+    /// Records that it held.
+    pub records: u64,
+    /// When the last of them was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }

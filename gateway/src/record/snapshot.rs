@@ -46,7 +46,7 @@ impl Reading {
                     self.destroyed.insert(finished.request);
                 }
             }
-            Record::Withheld(_) | Record::Ended(_) | Record::Operated(_) => {}
+            _ => {}
         }
     }
 

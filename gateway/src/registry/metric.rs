@@ -132,6 +132,8 @@ pub mod name {
     pub const SWITCHED_OFF: &str = "sekisho_switched_off";
     /// Oldest record not yet durable.
     pub const AUDIT_UNSYNCED: &str = "sekisho_audit_unsynced_seconds";
+    /// Oldest record that no exported head covers.
+    pub const AUDIT_UNEXPORTED: &str = "sekisho_audit_unexported_seconds";
     /// Sessions refused by their pin.
     pub const PINS_REFUSED: &str = "sekisho_pins_refused_total";
     /// Content seen before.
@@ -293,6 +295,12 @@ pub const ALL: &[MetricDef] = &[
         &[words("scope", &["all", "municipality", "kind", "municipality_kind", "backend"])],
     ),
     gauge(name::AUDIT_UNSYNCED, Unit::Seconds, "Age of the oldest record that is not yet durable", &[]),
+    gauge(
+        name::AUDIT_UNEXPORTED,
+        Unit::Seconds,
+        "Since when there are records that no exported head covers; 0 while every one is",
+        &[],
+    ),
     counter(
         name::CHANNEL_BURNS,
         "Backend connections that were given up because of a surprise",

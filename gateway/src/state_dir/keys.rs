@@ -184,27 +184,27 @@ impl fmt::Debug for AdminKey {
     }
 }
 
-fn check_mode(path: &Path) -> Result<(), StateDirError> {
+pub(super) fn check_mode(path: &Path) -> Result<(), StateDirError> {
     let metadata = fs::metadata(path).map_err(|error| StateDirError::Io { path: path.to_owned(), error })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(StateDirError::Mode { path: path.to_owned(), mode }) }
 }
 
-fn random() -> io::Result<Zeroizing<[u8; 32]>> {
+pub(super) fn random() -> io::Result<Zeroizing<[u8; 32]>> {
     let mut bytes = Zeroizing::new([0; 32]);
     rand::rngs::OsRng.try_fill_bytes(&mut *bytes).map_err(io::Error::other)?;
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(64));
+pub(super) fn hex(bytes: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len()));
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");
     }
     text
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let mut bytes = [0; 32];
     if pairs.len() != bytes.len() || !rest.is_empty() {

@@ -49,9 +49,9 @@ fn a_second_process_is_refused() {
 fn newer_unreadable_or_foreign_directories_are_refused() {
     let (_parent, root) = fresh();
     drop(StateDir::open(&root).unwrap());
-    fs::write(root.join("version"), "sekisho-state 2\n").unwrap();
+    fs::write(root.join("version"), "sekisho-state 3\n").unwrap();
     let refused = StateDir::open(&root).unwrap_err();
-    assert!(refused.to_string().contains("layout 2"), "{refused}");
+    assert!(refused.to_string().contains("layout 3"), "{refused}");
     fs::write(root.join("version"), b"\xff\xfe").unwrap();
     assert!(matches!(StateDir::open(&root), Err(StateDirError::Format { .. })));
 
@@ -123,4 +123,21 @@ fn keys_print_as_redacted() {
         assert!(!printed.contains(line.split_once(' ').unwrap().1));
     }
     assert!(!printed.contains(state.admin_key().expose()));
+}
+
+#[test]
+fn the_layout_before_is_brought_up_with_all_that_it_holds() {
+    let (_parent, root) = fresh();
+    let before = StateDir::open(&root).unwrap();
+    let pseudonym = before.keys().pseudonym.of("resident", "1");
+    drop(before);
+    fs::write(root.join("version"), "sekisho-state 1\n").unwrap();
+    fs::remove_file(root.join("checkpoint.key")).unwrap();
+    let opened = StateDir::open(&root).unwrap();
+    assert_eq!((opened.epoch(), opened.keys().pseudonym.of("resident", "1")), (Epoch(2), pseudonym));
+    assert_eq!(fs::read_to_string(root.join("version")).unwrap(), "sekisho-state 2\n");
+    let public = opened.checkpoint_key().public();
+    drop(opened);
+    assert_eq!(checkpoint_public(&root).unwrap(), public);
+    assert_eq!(StateDir::open(&root).unwrap().checkpoint_key().public(), public);
 }

@@ -10,6 +10,8 @@ pub(super) const FILE_MAGIC: [u8; 8] = *b"SEKISJ\0\x01";
 pub(super) const FRAME_MAGIC: [u8; 4] = *b"\xA5SJ\x01";
 /// Bytes before the first frame.
 pub(super) const HEADER_BYTES: usize = 76;
+/// Where a header says the head of the file before.
+pub(super) const BEFORE: std::ops::Range<usize> = 40..72;
 /// Bytes before an entry.
 pub(super) const FRAME_BYTES: usize = 52;
 

@@ -133,11 +133,13 @@ fn a_journal_of_another_purpose_is_refused() {
 fn a_failed_write_poisons_for_good_and_leaves_nobody_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("j");
-    let (file, end) = write::create(&path, PURPOSE, &[0; 32], &[]).unwrap();
+    let (file, end) = write::create(&Files, &path, PURPOSE, &[0; 32], &[]).unwrap();
     drop(file);
-    let read_only = fs::File::open(&path).unwrap();
+    let read_only: Box<dyn Storage> = Box::new(fs::File::open(&path).unwrap());
     let shared = Arc::new(Shared::default());
-    let writer = write::Writer::new(read_only, path.clone(), PURPOSE.to_owned(), end, None, Arc::clone(&shared));
+    let storage: (Arc<dyn Disk>, _) = (Arc::new(Files), read_only);
+    let purpose = PURPOSE.to_owned();
+    let writer = write::Writer::new(storage, path.clone(), purpose, end, Growth::Grows, Arc::clone(&shared));
     let handle = Handle { shared, thread: Mutex::new(Some(std::thread::spawn(move || writer.run()))), path };
     let journal = Journal(Arc::new(handle));
     let (first, second) = (journal.append(b"a"), journal.append(b"b"));
@@ -182,4 +184,38 @@ fn what_was_reported_durable_survives_an_end_without_closing() {
     assert_eq!((report.entries, report.torn_bytes, report.sealed), (3, 0, false));
     let (_, read, _) = Journal::open(&left, PURPOSE).unwrap();
     assert_eq!(read, entries(3));
+}
+
+#[test]
+fn segments_are_sealed_one_after_the_other_and_each_names_the_head_of_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_owned();
+    let at = Arc::new(move |number: u64| root.join(format!("{number}")));
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&ended);
+    let segments = Segments {
+        number: 1,
+        above_bytes: 1000,
+        path: at.clone(),
+        ended: Arc::new(move |number| told.lock().unwrap().push(number)),
+    };
+    let (journal, _) = Journal::open_segments(Arc::new(Files), PURPOSE, segments, &[0; 32], |_| {}).unwrap();
+    for _ in 0..20 {
+        journal.append(&[7; 100]).wait().unwrap();
+    }
+    journal.turn();
+    journal.append(b"after the turn").wait().unwrap();
+    let place = journal.place();
+    drop(journal);
+    let last = *ended.lock().unwrap().last().unwrap() + 1;
+    assert!(last > 3 && place.segment <= last, "{last} {place:?}");
+    let mut before = "0".repeat(64);
+    let mut entries = 0;
+    for number in 1..=last {
+        let report = walk(&at(number), PURPOSE, |_| {}).unwrap();
+        assert_eq!((report.before, report.sealed, report.torn_bytes), (before, true, 0), "{number}");
+        before = report.head;
+        entries += report.entries;
+    }
+    assert_eq!((entries, at(last + 1).exists()), (21, false));
 }

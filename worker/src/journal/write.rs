@@ -1,15 +1,14 @@
 //! The journal's thread: writes what is queued in one piece, syncs once, wakes those who wait. Never retries.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::disk::{Disk, Storage};
 use super::frame;
 use super::read::End;
-use super::{Queue, Rotation, Shared, State};
+use super::{Growth, Place, Queue, Shared, State};
 use crate::metric;
 
 /// Room is made ahead with zeros, so that a sync need not change the file's length: as much as there is, within these bounds.
@@ -23,23 +22,24 @@ const SYNC_SPACING: Duration = Duration::from_millis(4);
 const LAZY: Duration = Duration::from_millis(500);
 
 /// Makes a journal whole or not at all: written beside, synced, renamed.
-pub(super) fn create(path: &Path, purpose: &str, before: &[u8; 32], entries: &[Vec<u8>]) -> io::Result<(File, End)> {
-    let beside = path.with_extension("new");
+pub(super) fn create(
+    disk: &dyn Disk,
+    path: &Path,
+    purpose: &str,
+    before: &[u8; 32],
+    entries: &[Vec<u8>],
+) -> io::Result<(Box<dyn Storage>, End)> {
     let (mut bytes, mut chain) = frame::header(purpose, before);
     for entry in entries {
         chain = frame::write(&mut bytes, &chain, 0, entry);
     }
-    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&beside)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()?;
-    Ok((file, End { offset: bytes.len() as u64, head: chain }))
+    let storage = disk.create(path, &bytes)?;
+    Ok((storage, End { offset: bytes.len() as u64, frames: entries.len() as u64, head: chain }))
 }
 
 pub(super) struct Writer {
-    file: File,
+    disk: Arc<dyn Disk>,
+    file: Box<dyn Storage>,
     path: PathBuf,
     purpose: String,
     end: End,
@@ -47,7 +47,7 @@ pub(super) struct Writer {
     durable: u64,
     /// How far room was made.
     room: u64,
-    rotation: Option<Rotation>,
+    growth: Growth,
     shared: Arc<Shared>,
     buffer: Vec<u8>,
     /// What the file held when it was last rewritten: rewriting again pays only when it has doubled.
@@ -59,22 +59,23 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        file: File,
+        (disk, file): (Arc<dyn Disk>, Box<dyn Storage>),
         path: PathBuf,
         purpose: String,
         end: End,
-        rotation: Option<Rotation>,
+        growth: Growth,
         shared: Arc<Shared>,
     ) -> Self {
         let (durable, room) = (end.offset, end.offset);
         Self {
+            disk,
             file,
             path,
             purpose,
             end,
             durable,
             room,
-            rotation,
+            growth,
             shared,
             buffer: Vec::new(),
             rewritten: 0,
@@ -85,12 +86,12 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         loop {
-            let (queue, closing) = self.next();
+            let Next { queue, closing, turn } = self.next();
             let entries = queue.lengths.len() as u64;
             let mut result = if entries == 0 { Ok(()) } else { self.commit(&queue) };
             if result.is_ok() && closing {
                 result = self.seal();
-            } else if result.is_ok() && self.is_large() {
+            } else if result.is_ok() && (turn || self.is_large()) {
                 result = self.rotate();
             }
             let stop = closing || result.is_err();
@@ -98,7 +99,7 @@ impl Writer {
             state.in_write_since = None;
             if result.is_ok() {
                 state.durable += entries;
-                state.head = self.end.head;
+                state.place = self.place();
             } else {
                 state.poisoned = true;
                 metrics::counter!(metric::JOURNAL_POISONED).increment(1);
@@ -117,16 +118,18 @@ impl Writer {
     }
 
     /// Waits for work: somebody waits for an entry, or lazy ones are old enough, or the journal closes.
-    fn next(&self) -> (Queue, bool) {
+    fn next(&self) -> Next {
         let mut state = self.shared.lock();
         loop {
             let since = |at: Option<Instant>| at.map(|at| at.elapsed());
-            let wanted = state.queue.urgent > 0 || since(state.queue.since).is_some_and(|age| age >= LAZY);
+            let wanted =
+                state.queue.urgent > 0 || state.turn || since(state.queue.since).is_some_and(|age| age >= LAZY);
             let wait = if state.closing { None } else { wait(wanted, since(self.synced)) };
             let Some(wait) = wait else {
                 state.thread_waits = false;
                 state.in_write_since = state.queue.since;
-                return (std::mem::take(&mut state.queue), state.closing);
+                let turn = std::mem::take(&mut state.turn);
+                return Next { queue: std::mem::take(&mut state.queue), closing: state.closing, turn };
             };
             // Whoever comes while a sync is put off need not wake this thread for it.
             state.thread_waits = !wanted;
@@ -144,9 +147,10 @@ impl Writer {
             self.end.head = frame::write(&mut self.buffer, &self.end.head, self.durable, entry);
         }
         self.make_room()?;
-        self.file.write_all_at(&self.buffer, self.end.offset)?;
-        self.file.sync_data()?;
+        self.file.write_at(&self.buffer, self.end.offset)?;
+        self.file.sync()?;
         self.end.offset += self.buffer.len() as u64;
+        self.end.frames += queue.lengths.len() as u64;
         self.durable = self.end.offset;
         Ok(())
     }
@@ -159,7 +163,7 @@ impl Writer {
         let room = needed + needed.clamp(*ROOM_BYTES.start(), *ROOM_BYTES.end());
         for at in (needed..room).step_by(ZEROS.len()) {
             let piece = ZEROS.get(..(room - at) as usize).unwrap_or(&ZEROS);
-            self.file.write_all_at(piece, at)?;
+            self.file.write_at(piece, at)?;
         }
         self.room = room;
         Ok(())
@@ -169,25 +173,72 @@ impl Writer {
     fn seal(&mut self) -> io::Result<()> {
         self.buffer.clear();
         self.end.head = frame::write(&mut self.buffer, &self.end.head, self.durable, &[]);
-        self.file.write_all_at(&self.buffer, self.end.offset)?;
+        self.file.write_at(&self.buffer, self.end.offset)?;
         self.end.offset += self.buffer.len() as u64;
-        self.file.set_len(self.end.offset)?;
-        self.file.sync_all()
+        self.end.frames += 1;
+        self.file.finish(self.end.offset)
     }
 
     fn is_large(&self) -> bool {
-        let large = self.rotation.as_ref().is_some_and(|r| self.end.offset > r.above_bytes);
-        large && self.end.offset > self.rewritten.saturating_mul(2)
+        match &self.growth {
+            Growth::Grows => false,
+            Growth::Rewritten(rotation) => {
+                self.end.offset > rotation.above_bytes && self.end.offset > self.rewritten.saturating_mul(2)
+            }
+            Growth::Segments(segments) => self.end.offset > segments.above_bytes,
+        }
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let Some(rotation) = &self.rotation else { return Ok(()) };
-        let carried = (rotation.carry)();
-        let (file, end) = create(&self.path, &self.purpose, &self.end.head, &carried)?;
-        (self.durable, self.room, self.rewritten) = (end.offset, end.offset, end.offset);
-        (self.file, self.end) = (file, end);
+        match &self.growth {
+            Growth::Grows => Ok(()),
+            Growth::Rewritten(rotation) => {
+                let carried = (rotation.carry)();
+                let before = self.end.head;
+                let made = create(&*self.disk, &self.path, &self.purpose, &before, &carried)?;
+                self.rewritten = made.1.offset;
+                self.go_on_with(made);
+                Ok(())
+            }
+            Growth::Segments(_) => self.next_segment(),
+        }
+    }
+
+    /// Seals this segment and begins the next one, whose header names its head. Nobody else waits for it but who is queued.
+    fn next_segment(&mut self) -> io::Result<()> {
+        self.seal()?;
+        let Growth::Segments(segments) = &mut self.growth else { return Ok(()) };
+        let (ended, next) = (segments.number, segments.number + 1);
+        let path = (segments.path)(next);
+        if path.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the next segment is there already"));
+        }
+        segments.number = next;
+        let say = Arc::clone(&segments.ended);
+        let made = create(&*self.disk, &path, &self.purpose, &self.end.head, &[])?;
+        self.path = path;
+        self.go_on_with(made);
+        say(ended);
         Ok(())
     }
+
+    fn go_on_with(&mut self, (file, end): (Box<dyn Storage>, End)) {
+        (self.durable, self.room) = (end.offset, end.offset);
+        (self.file, self.end) = (file, end);
+    }
+
+    fn place(&self) -> Place {
+        let segment = if let Growth::Segments(segments) = &self.growth { segments.number } else { 0 };
+        Place { segment, frames: self.end.frames, head: self.end.head }
+    }
+}
+
+/// What there is to do.
+struct Next {
+    queue: Queue,
+    closing: bool,
+    /// Somebody asked for the next segment.
+    turn: bool,
 }
 
 impl Drop for Writer {
