@@ -111,6 +111,7 @@ fn attested(bound: &Bound, answer: Answer) -> Attested {
     Attested {
         attestation: Attestation { binding: *bound.binding(), fence: Fence(1), epoch: Epoch(1), digest },
         answer,
+        job: None,
         before: Some(lookup()),
         after: Some(lookup()),
         times: StageTimes::default(),

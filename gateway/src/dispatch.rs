@@ -314,7 +314,10 @@ fn assignment(
     let lookup = household.as_ref().map(|(lookup, _)| lookup).or(route.lookup.as_ref());
     let asked = |lookup: Option<&Arc<Lookup>>| lookup.map(|lookup| render(known, lookup, facts, None)).transpose();
     let mut call = call.clone();
-    Marks { request: context.id(), nonce: Some(bound.nonce()), trace: context.trace() }.write(&mut call.headers);
+    let marks = Marks { request: context.id(), nonce: Some(bound.nonce()), trace: context.trace() };
+    marks.write(&mut call.headers);
+    let steps = route.fetch.as_ref().map(|fetch| fetch.render(route, facts, &marks, known.edge.job_salt())).transpose();
+    let unfit = |fact: FactName| Problem::new(Code::MalformedFact).about(fact.name());
     let lanes = if speaks { known.edge.lanes(facts) } else { sekisho_issuance::shard::LaneSet::new(Vec::new()) };
     Ok(Assignment {
         request: context.id(),
@@ -331,6 +334,7 @@ fn assignment(
             None => required(bound),
         },
         call,
+        fetch: steps.map_err(unfit)?,
         after: if route.lookup_after { asked(route.lookup.as_ref())? } else { None },
     })
 }

@@ -52,6 +52,7 @@ pub struct Edge {
     pub gate: Gate,
     binding_key: BindingKey,
     lane_key: LaneKey,
+    job_salt: u128,
     epoch: Epoch,
 }
 
@@ -101,6 +102,7 @@ impl Edge {
             gate,
             binding_key: BindingKey::new(rand::random()),
             lane_key: state.keys().lane.clone(),
+            job_salt: state.keys().record.digest("job", &[]),
             epoch: state.epoch(),
         }))
     }
@@ -128,6 +130,11 @@ impl Edge {
     /// The number of this start, which every assignment carries.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Keys the digests by which the ids of jobs are remembered.
+    pub fn job_salt(&self) -> u128 {
+        self.job_salt
     }
 
     /// The lanes of the residents in `facts`.

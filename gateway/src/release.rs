@@ -179,7 +179,7 @@ impl Gate {
         let parts = &*self.0;
         let route = bound.route();
         let series = parts.registry.route(&route.name);
-        let Attested { attestation, answer, before, after, times, settlement } = attested;
+        let Attested { attestation, answer, job, before, after, times, settlement } = attested;
         let mut stages = Stages::default();
         for (stage, spent) in [
             (Stage::Lane, times.lane),
@@ -191,7 +191,7 @@ impl Gate {
             stages.add(stage, spent);
         }
         let seal = judge::seal(bound, parts.epoch, &attestation, answer.body.as_slice());
-        let fetched = judge::Fetched { attestation, answer, before, after };
+        let fetched = judge::Fetched { attestation, answer, job, before, after };
         let mut judged = judge::judge(parts, bound, fetched, &times);
         if let Some(found) = found {
             judged.answered.about.findings.push((&found).into());

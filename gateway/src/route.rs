@@ -11,6 +11,7 @@ use sekisho_issuance::checks::{CheckPlan, LookupFields, LookupReply};
 use sekisho_issuance::request::Operation;
 use sekisho_worker::assignment::Answer;
 
+use crate::fetch::Fetch;
 use crate::problem::{Code, Problem, ProblemTemplate};
 use crate::template::RequestTemplate;
 
@@ -276,6 +277,8 @@ pub struct Route {
     pub household: Option<Household>,
     /// Whether the lookup is independent of the backend that issues.
     pub independent_lookup: bool,
+    /// The further steps where its document is fetched.
+    pub fetch: Option<Fetch>,
     /// What is checked.
     pub checks: CheckPlan,
     /// The answer echoes our request id or nonce, so that its channel may be used again.

@@ -12,7 +12,7 @@ use sekisho_issuance::answer::{Charset, Dialect, Format};
 use sekisho_issuance::context::TraceParent;
 use sekisho_issuance::id::{RequestId, ResidentId};
 use sekisho_issuance::request::Facts;
-use sekisho_worker::assignment::Call;
+use sekisho_worker::assignment::{Call, JOB_MARK, JobCall};
 
 use crate::route::FactName;
 
@@ -44,10 +44,15 @@ pub enum Place {
     Body(Format, Charset),
 }
 
+/// What stands for a job's id in a template of a route that fetches.
+const JOB: &str = "job";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
     Fact(FactName),
+    /// The id of a job that no backend has given out yet.
+    Job,
 }
 
 /// Text with facts in braces, compiled for its place.
@@ -60,6 +65,9 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles `text`. In a body a brace that begins no name is text; elsewhere it is a mistake.
     pub fn compile(text: &str, place: Place) -> Result<Self, String> {
+        if text.contains(JOB_MARK) {
+            return Err("has a control character".to_owned());
+        }
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -92,14 +100,29 @@ impl Pattern {
     pub fn facts(&self) -> impl Iterator<Item = &FactName> {
         self.parts.iter().filter_map(|part| match part {
             Part::Fact(name) => Some(name),
-            Part::Text(_) => None,
+            Part::Text(_) | Part::Job => None,
         })
+    }
+
+    /// The same where `{job}` is the id that a backend gives out, and no fact.
+    fn with_job(mut self) -> Self {
+        for part in &mut self.parts {
+            if matches!(part, Part::Fact(FactName::Selection(item)) if &**item == JOB) {
+                *part = Part::Job;
+            }
+        }
+        self
+    }
+
+    fn names_job(&self) -> bool {
+        self.parts.contains(&Part::Job)
     }
 
     fn expand_into(&self, out: &mut String, facts: &Facts, about: Option<&ResidentId>) -> Result<(), FactName> {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.push_str(text),
+                Part::Job => out.push(JOB_MARK),
                 Part::Fact(name) => {
                     let value = fact_value(facts, name, about).ok_or_else(|| name.clone())?;
                     self.escape_into(out, value).ok_or_else(|| name.clone())?;
@@ -228,11 +251,38 @@ pub struct Target<'a> {
 impl RequestTemplate {
     /// The facts it needs.
     pub fn facts(&self) -> impl Iterator<Item = &FactName> {
-        let patterns = std::iter::once(&self.path)
+        self.patterns().flat_map(Pattern::facts)
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        std::iter::once(&self.path)
             .chain(self.query.iter().map(|(_, p)| p))
             .chain(self.headers.iter().map(|(_, p)| p))
-            .chain(&self.body);
-        patterns.flat_map(Pattern::facts)
+            .chain(&self.body)
+    }
+
+    /// The same where `{job}` is the id that a backend gives out, and no fact.
+    pub fn with_job(self) -> Self {
+        let named = |(name, pattern): (String, Pattern)| (name, pattern.with_job());
+        let header = |(name, pattern): (HeaderName, Pattern)| (name, pattern.with_job());
+        Self {
+            method: self.method,
+            path: self.path.with_job(),
+            query: self.query.into_iter().map(named).collect(),
+            headers: self.headers.into_iter().map(header).collect(),
+            body: self.body.map(Pattern::with_job),
+            dialect: self.dialect,
+        }
+    }
+
+    /// Whether it says which job it is about.
+    pub fn names_job(&self) -> bool {
+        self.patterns().any(Pattern::names_job)
+    }
+
+    /// Renders one step of a job, but for the job's id.
+    pub fn render_job(&self, target: &Target<'_>, facts: &Facts, marks: &Marks) -> Result<JobCall, FactName> {
+        self.rendered(target, facts, None, marks).map(|(call, headers)| JobCall::new(call, headers))
     }
 
     /// Renders one question about `about` (the applicant where absent). `Err` names the fact that is missing or cannot stand in its place.
@@ -243,6 +293,17 @@ impl RequestTemplate {
         about: Option<&ResidentId>,
         marks: &Marks,
     ) -> Result<Call, FactName> {
+        self.rendered(target, facts, about, marks).map(|(call, _)| call)
+    }
+
+    /// The call, and the headers that lack a job's id.
+    fn rendered(
+        &self,
+        target: &Target<'_>,
+        facts: &Facts,
+        about: Option<&ResidentId>,
+        marks: &Marks,
+    ) -> Result<(Call, Vec<(HeaderName, String)>), FactName> {
         let mut path = String::with_capacity(64);
         self.path.expand_into(&mut path, facts, about)?;
         for (at, (name, pattern)) in self.query.iter().enumerate() {
@@ -253,10 +314,14 @@ impl RequestTemplate {
         }
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 5);
         headers.insert(ACCEPT, HeaderValue::from_static(self.dialect.format.media_type()));
-        let mut text = String::new();
+        let (mut text, mut open) = (String::new(), Vec::new());
         for (name, pattern) in &self.headers {
             text.clear();
             pattern.expand_into(&mut text, facts, about)?;
+            if pattern.names_job() {
+                open.push((name.clone(), text.clone()));
+                continue;
+            }
             let value = HeaderValue::from_str(&text).map_err(|_| FactName::Selection(name.as_str().into()))?;
             headers.insert(name.clone(), value);
         }
@@ -272,7 +337,7 @@ impl RequestTemplate {
         // Each part of it was found to have a code.
         let body = self.dialect.charset.encode(&body).ok_or_else(|| FactName::Selection("body".into()))?;
         marks.write(&mut headers);
-        Ok(Call {
+        let call = Call {
             backend: target.backend.clone(),
             method: self.method.clone(),
             target: path,
@@ -281,7 +346,8 @@ impl RequestTemplate {
             max_response_bytes: target.max_response_bytes,
             timeout: target.timeout,
             echoed: target.echoed,
-        })
+        };
+        Ok((call, open))
     }
 }
 

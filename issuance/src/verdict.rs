@@ -32,11 +32,13 @@ pub enum CheckName {
     IssuedAt,
     /// This content was never released for other people.
     Unique,
+    /// Where a document is fetched in a further step: the job is this issuance's alone, and it is done.
+    Job,
 }
 
 impl CheckName {
     /// Every check, in declaration order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Shape,
         Self::Echo,
         Self::Identity,
@@ -50,12 +52,22 @@ impl CheckName {
         Self::IssuedOn,
         Self::IssuedAt,
         Self::Unique,
+        Self::Job,
     ];
 
     /// Whether a mismatch means that the answer names something else (another id, person, kind, municipality, or content
     /// already released to others); the rest say that an answer is malformed, out of time or out of date.
     pub const fn names_its_subject(self) -> bool {
-        matches!(self, Self::Echo | Self::Identity | Self::Kind | Self::Municipality | Self::Unique | Self::IssueNumber)
+        matches!(
+            self,
+            Self::Echo
+                | Self::Identity
+                | Self::Kind
+                | Self::Municipality
+                | Self::Unique
+                | Self::IssueNumber
+                | Self::Job
+        )
     }
 
     /// The name in configuration files and metric labels.
@@ -74,6 +86,7 @@ impl CheckName {
             Self::IssuedOn => "issued_on",
             Self::IssuedAt => "issued_at",
             Self::Unique => "unique",
+            Self::Job => "job",
         }
     }
 }

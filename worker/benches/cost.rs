@@ -66,6 +66,7 @@ fn assignment(binding: Binding, resident: u128) -> Assignment {
             timeout: Duration::from_secs(10),
             echoed: true,
         },
+        fetch: None,
         after: None,
     }
 }

@@ -1,5 +1,7 @@
 //! The seam between gateway and worker: what is handed over, and what comes back. In process today, a wire later.
 
+mod fetch;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,8 @@ use sekisho_issuance::fence::{Epoch, Fence};
 use sekisho_issuance::id::RequestId;
 use sekisho_issuance::request::Operation;
 use sekisho_issuance::shard::LaneSet;
+
+pub use fetch::{Fetch, JOB_MARK, JobCall, JobEnd, JobId, JobReport, MAX_JOB_ID_CHARS, Poll};
 
 /// One exchange with a backend, fully rendered: no template is expanded below this line.
 #[derive(Clone)]
@@ -69,6 +73,8 @@ pub struct Assignment {
     pub before_guard: Option<BeforeGuard>,
     /// The exchange itself.
     pub call: Call,
+    /// The further steps where the call's answer only accepts a job.
+    pub fetch: Option<Fetch>,
     /// The version probe after.
     pub after: Option<Call>,
 }

@@ -1,4 +1,6 @@
-//! One attempt, read from top to bottom: lanes, lookup, slot, channel, intent, last check, write, probe, attestation.
+//! One attempt, read from top to bottom: lanes, lookup, slot, channel, intent, last check, write, job, probe, attestation.
+
+mod job;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -142,6 +144,18 @@ pub(crate) async fn run(
 
     // From here on a dropped settlement holds what must be held.
     let mut settlement = Settlement::new(held);
+    let (mut answer, mut job) = (answer, None);
+    if let Some(fetch) = &a.fetch {
+        // Boxed: few routes fetch, and every attempt would carry the room for it.
+        match Box::pin(job::run(&owner, &a, fetch, fence, answer, &mut settlement)).await {
+            Ok((ended, report)) => (answer, job) = (ended, Some(report)),
+            Err(error) => {
+                settlement.abandoned();
+                return Err(error);
+            }
+        }
+        times.backend += watch.lap();
+    }
     let mut after = None;
     if let Some(call) = &a.after {
         let found = Box::pin(lookup::run(&owner, call, a.deadline, same(call))).await;
@@ -152,7 +166,7 @@ pub(crate) async fn run(
         times.after = watch.lap();
     }
     let attestation = attest(a.binding, fence, a.epoch, &answer);
-    Ok(Attested { attestation, answer, before, after, times, settlement })
+    Ok(Attested { attestation, answer, job, before, after, times, settlement })
 }
 
 /// Whether it may begin at all: not draining, addressed to this ownership, somebody still waiting.

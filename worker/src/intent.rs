@@ -1,5 +1,6 @@
 //! What may be in flight, durable before the first byte leaves: after an unclean start those residents wait. Names nobody.
 
+pub(crate) mod jobs;
 mod record;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,6 +15,7 @@ use sekisho_issuance::shard::LaneId;
 
 use crate::assignment::NotBegun;
 use crate::clock;
+use crate::intent::jobs::{Claimed, Jobs};
 use crate::journal::{self, Journal, JournalError, Rotation};
 pub use record::OpenIntent;
 use record::Record;
@@ -30,6 +32,7 @@ struct Kept {
     open: HashMap<u64, Vec<u8>>,
     suspended: BTreeMap<String, &'static str>,
     reserved: u64,
+    jobs: Jobs,
 }
 
 type Shared = Arc<Mutex<Kept>>;
@@ -81,6 +84,7 @@ impl Intents {
 
         // Even if the numbers reserved were lost, the clock's floor is above them unless it was set back as well.
         let floor = u64::try_from(clock::wall().as_second()).unwrap_or(0) << 20;
+        past.kept.jobs.forget_restored(clock::wall().as_second());
         let first = past.kept.reserved.max(floor).max(1);
         let reserved = first + FENCE_BLOCK;
         past.kept.reserved = reserved;
@@ -127,6 +131,7 @@ impl Intents {
             began_ms: clock::wall().as_millisecond(),
             max_run,
             lanes: lanes.to_vec(),
+            job: None,
         })
         .to_bytes();
         // In the set before it is queued: a rotation in between carries it.
@@ -141,6 +146,24 @@ impl Intents {
         #[cfg(not(test))]
         durable.await.map_err(|_| NotBegun::IntentNotDurable)?;
         Ok(guard)
+    }
+
+    /// Makes it durable that `fence` was given the job of this `digest`, before anybody is asked about it.
+    pub(crate) async fn claim_job(&self, fence: Fence, digest: u128) -> Result<Claimed, NotBegun> {
+        let at_s = clock::wall().as_second();
+        // Remembered before it is queued: a rotation in between carries it.
+        let durable = {
+            match lock(&self.kept).jobs.claim(digest, fence.0, at_s, clock::now()) {
+                Claimed::First => {}
+                known => return Ok(known),
+            }
+            self.journal.append(&Record::Job { fence: fence.0, at_s, digest }.to_bytes())
+        };
+        #[cfg(test)]
+        durable.wait().map_err(|_| NotBegun::IntentNotDurable)?;
+        #[cfg(not(test))]
+        durable.await.map_err(|_| NotBegun::IntentNotDurable)?;
+        Ok(Claimed::First)
     }
 
     /// `fence` can have no effect any more. Lost in a crash, it only makes somebody wait.
@@ -231,6 +254,7 @@ impl Past {
             Some(Record::Resumed(backend)) => {
                 kept.suspended.remove(&backend);
             }
+            Some(Record::Job { fence, at_s, digest }) => kept.jobs.restore(digest, fence, at_s, clock::now()),
             Some(Record::Reserved(upto)) => kept.reserved = kept.reserved.max(upto),
             None => self.unknown += 1,
         }
@@ -238,9 +262,14 @@ impl Past {
 
     /// The open intents, oldest first.
     fn open(&self) -> Vec<OpenIntent> {
-        let mut open: Vec<_> = self.kept.open.values().filter_map(|bytes| OpenIntent::read(bytes)).collect();
-        open.sort_by_key(|intent| intent.fence);
-        open
+        let intents = self.kept.open.values().filter_map(|bytes| OpenIntent::read(bytes));
+        let mut open: BTreeMap<_, _> = intents.map(|intent| (intent.fence, intent)).collect();
+        for (digest, fence, _) in self.kept.jobs.all() {
+            if let Some(intent) = open.get_mut(&fence) {
+                intent.job = Some(digest);
+            }
+        }
+        open.into_values().collect()
     }
 }
 
@@ -249,6 +278,8 @@ impl Kept {
     fn to_entries(&self) -> Vec<Vec<u8>> {
         let mut entries = vec![Record::Reserved(self.reserved).to_bytes()];
         entries.extend(self.suspended.iter().map(|(name, why)| Record::Suspended(why, name.clone()).to_bytes()));
+        let job = |(digest, fence, at_s)| Record::Job { fence, at_s, digest }.to_bytes();
+        entries.extend(self.jobs.all().map(job));
         entries.extend(self.open.values().cloned());
         entries
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::assignment::{Answer, Attestation};
+use crate::assignment::{Answer, Attestation, JobReport};
 use crate::backend::Backend;
 use crate::channel::{Channel, burn};
 use crate::hold::{self, Probe};
@@ -36,8 +36,10 @@ pub struct StageTimes {
 pub struct Attested {
     /// Whose answer, and its digest.
     pub attestation: Attestation,
-    /// As it arrived.
+    /// As it arrived; of a job, the reply that ended it.
     pub answer: Answer,
+    /// How far the job came, where a document is fetched.
+    pub job: Option<JobReport>,
     /// The lookup before, where it was asked for and answered.
     pub before: Option<Answer>,
     /// The probe after, where it was asked for and answered.
@@ -127,6 +129,13 @@ impl Settlement {
         }
         if let Some(lanes) = held.lanes {
             lanes.settle();
+        }
+    }
+
+    /// A later step went wrong, and was counted where it did: as a surprise, without a word.
+    pub(crate) fn abandoned(mut self) {
+        if let Some(held) = self.held.take() {
+            held.surprised(None);
         }
     }
 

@@ -3,6 +3,7 @@
 mod backend;
 mod cancel;
 mod duplicate;
+mod job;
 mod restart;
 mod storm;
 mod timeout;
@@ -87,6 +88,7 @@ fn assignment(path: &str, residents: &[u128]) -> Assignment {
         before: None,
         before_guard: None,
         call: call("issuer", path),
+        fetch: None,
         after: None,
     }
 }

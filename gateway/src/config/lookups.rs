@@ -99,7 +99,12 @@ pub(super) fn named<'m, T>(
     entry
 }
 
-fn template(mut section: Section<'_>, dialect: &Arc<Dialect>, found: &mut Findings) -> Option<RequestTemplate> {
+/// A `request` table.
+pub(super) fn template(
+    mut section: Section<'_>,
+    dialect: &Arc<Dialect>,
+    found: &mut Findings,
+) -> Option<RequestTemplate> {
     let method = section.text(found, "method", "GET").map_or(Some(Method::GET), |placed| {
         let method = match placed.value {
             "GET" => Some(Method::GET),
@@ -107,7 +112,7 @@ fn template(mut section: Section<'_>, dialect: &Arc<Dialect>, found: &mut Findin
             _ => None,
         };
         if method.is_none() {
-            placed.wrong(found, "must be GET or POST: a lookup only reads", "method = \"GET\"");
+            placed.wrong(found, "must be GET or POST: it only reads", "method = \"GET\"");
         }
         method
     });

@@ -4,6 +4,7 @@ mod backends;
 mod clock;
 mod dialects;
 mod facts;
+mod fetch;
 mod listeners;
 mod lookups;
 mod problems;

@@ -1,8 +1,11 @@
 //! `refusals` and `when`: what tells one operation of a URL from another, and a lawful no from an answer.
 
+use std::sync::Arc;
+
 use sekisho_issuance::answer::{Dialect, Format};
 
-use super::dialects::places;
+use super::dialects::{Dialects, places};
+use super::fetch::own_dialect;
 use super::lookups::header;
 use super::section::Section;
 use super::source::Findings;
@@ -12,7 +15,15 @@ use crate::route::{Extractor, Refusals, When};
 const FAULT_STATUS: [u16; 2] = [200, 500];
 
 /// The `refusals` table.
-pub(super) fn read(section: &mut Section<'_>, dialect: &Dialect, found: &mut Findings) -> Option<Refusals> {
+pub(super) fn read(
+    section: &mut Section<'_>,
+    dialect: &Arc<Dialect>,
+    dialects: &Dialects,
+    found: &mut Findings,
+) -> Option<Refusals> {
+    let mut table = section.section(found, "refusals")?;
+    // A legacy system may say no in other ways than it says yes.
+    let dialect = &own_dialect(&mut table, dialect, dialects, found);
     let soap = dialect.format == Format::Xml;
     let (example, resident_example) = match soap {
         true => (
@@ -24,7 +35,6 @@ pub(super) fn read(section: &mut Section<'_>, dialect: &Dialect, found: &mut Fin
             "resident = { json = \"/error/residentId\" }",
         ),
     };
-    let mut table = section.section(found, "refusals")?;
     let when = table.section(found, "when");
     let mut resident = table.section(found, "resident");
     let place = resident.as_mut().and_then(|resident| places(resident, dialect, found).pop());
@@ -62,7 +72,7 @@ pub(super) fn read(section: &mut Section<'_>, dialect: &Dialect, found: &mut Fin
         found.mistake(when.span(), when.path(), needs, example);
     }
     when.finish(found);
-    Some(Refusals { status, code: code.pop()?, codes, resident: place, dialect: dialect.clone() })
+    Some(Refusals { status, code: code.pop()?, codes, resident: place, dialect: Dialect::clone(dialect) })
 }
 
 /// The `when` table of a route.
@@ -82,7 +92,7 @@ pub(super) fn when(section: &mut Section<'_>, dialect: &Dialect, found: &mut Fin
     Some(When { from: from.pop()?, values })
 }
 
-fn words(section: &mut Section<'_>, found: &mut Findings) -> Vec<std::sync::Arc<str>> {
+fn words(section: &mut Section<'_>, found: &mut Findings) -> Vec<Arc<str>> {
     section
         .texts(found, "in", "[\"MOVED_OUT\"]")
         .into_iter()

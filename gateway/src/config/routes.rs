@@ -18,7 +18,7 @@ use super::lookups::{Lookups, backend_named, header, named};
 use super::problems::Problems;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
-use super::{facts, refusals, rules};
+use super::{facts, fetch, refusals, rules};
 use crate::route::{Authority, FactName, FactRule, Household, Mode, Route, Segment};
 
 /// What routes refer to.
@@ -174,7 +174,9 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
     let pass_media_types = pass_media_types(section, found);
     let key = key(section, found);
     let fresh = section.flag(found, "fresh_connections").unwrap_or(operation == Some(Operation::Issue));
-    let refusals = refusals::read(section, &dialect, found);
+    let refusals = refusals::read(section, &dialect, around.dialects, found);
+    let steps = fetch::Around { operation, timeout, dialect: &dialect, dialects: around.dialects };
+    let fetch = fetch::read(section, &steps, found);
     let document: Option<DocumentSpec> = section.foreign(found, "document");
     let document_is_wrong = document.is_none() && section.has("document");
     let Some(known_operation) = operation else {
@@ -219,6 +221,7 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
         lookup_after: checks.needs_after(),
         household,
         echoed: checks.echoed() && !fresh,
+        fetch,
         checks,
         request_headers,
         response_headers,

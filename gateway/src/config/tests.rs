@@ -10,6 +10,7 @@ use super::*;
 use crate::edge::tests::CONFIG;
 
 mod dialects;
+mod fetch;
 
 /// The worked configuration of the demo.
 const WORKED: &str = include_str!("../../../loadtest/demo/gateway.toml");

@@ -27,6 +27,7 @@ pub const REASONS: &[(Outcome, &str)] = &[
     (Outcome::Withheld, "issued_on"),
     (Outcome::Withheld, "issued_at"),
     (Outcome::Withheld, "unique"),
+    (Outcome::Withheld, "job"),
     (Outcome::Withheld, "binding"),
     (Outcome::Withheld, "fence"),
     (Outcome::Withheld, "digest"),

@@ -9,13 +9,14 @@ use sekisho_issuance::id::ResidentId;
 use sekisho_issuance::request::{Facts, Operation};
 use sekisho_issuance::shard::LaneId;
 use sekisho_issuance::verdict::{CheckName, FieldEvidence, Finding, Verdict};
-use sekisho_worker::assignment::{Answer, Attestation};
+use sekisho_worker::assignment::{Answer, Attestation, JobReport};
 use sekisho_worker::owner::StageTimes;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use super::GateParts;
 use crate::bound::Bound;
+use crate::fetch;
 use crate::record::About;
 use crate::registry::{DocumentKind, name};
 use crate::route::{Authority, Lookup, Mode, Named, Refusal, Route};
@@ -63,6 +64,7 @@ pub enum What {
 pub(super) struct Fetched {
     pub(super) attestation: Attestation,
     pub(super) answer: Answer,
+    pub(super) job: Option<JobReport>,
     pub(super) before: Option<Answer>,
     pub(super) after: Option<Answer>,
 }
@@ -95,16 +97,10 @@ pub(super) fn seal(bound: &Bound, epoch: Epoch, attestation: &Attestation, body:
 
 /// Asks every check of the route, then the memory.
 pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &StageTimes) -> Judged {
-    let Fetched { attestation, answer, before, after } = fetched;
+    let Fetched { attestation, answer, job, before, after } = fetched;
     let (route, facts) = (bound.route(), bound.facts());
-    let headers: Vec<(String, Vec<u8>)> =
-        answer.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect();
-    let view = AnswerView {
-        status: answer.status,
-        headers: &headers,
-        body: answer.body.as_slice(),
-        framing_surprise: answer.framing_surprise,
-    };
+    let fields = answer.fields();
+    let view = answer.view(&fields);
     let (asked_before, asked_after) = (lookup_before(route, facts), route.lookup.as_ref());
     // Nothing changed in most cases: the same lookup in the same words says the same, and is read once.
     let unchanged = asked_before.zip(asked_after).is_some_and(|(one, other)| Arc::ptr_eq(one, other))
@@ -142,7 +138,11 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     };
     let people = people(parts, facts);
     let mut about = about(parts, bound, &attestation, &answer, times);
-    let refusal = route.refusals.as_ref().and_then(|r| r.recognise(&view));
+    let about_the_job = fetch::finding(bound, job.as_ref(), &answer, &view);
+    // A no may come at any step of a job, but not in a reply that is another's.
+    let another = about_the_job.as_ref().is_some_and(|f| matches!(f.verdict, Verdict::Mismatch { .. }));
+    let refusal = route.refusals.as_ref().filter(|_| !another);
+    let refusal = refusal.and_then(|r| r.recognise(&view));
     if let Some(refusal) = refusal {
         let Refusal { code, status, resident, said } = refusal;
         let findings = refusal_findings(route, facts, &evidence, &resident, said);
@@ -152,8 +152,17 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new(), stages: Stages::default() };
         return Judged { answered, document: DocumentKind::Refusal, findings, claim: None, marks: Vec::new() };
     }
+    if fetch::ended_early(job.as_ref()) {
+        // There is no document that the checks could be asked about.
+        let findings: Vec<Finding> = about_the_job.into_iter().collect();
+        about.findings = findings.iter().map(Into::into).collect();
+        let what = What::Verbatim { status: answer.status, headers: answer.headers, body: answer.body };
+        let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new(), stages: Stages::default() };
+        return Judged { answered, document: document_kind(route), findings, claim: None, marks: Vec::new() };
+    }
     let found = route.checks.run(&evidence);
     let mut findings = found.findings;
+    findings.extend(about_the_job);
     if !route.operation.speaks_of_resident() {
         findings.push(no_certificate(route, &view));
     }

@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::durable_log::scripted::{Disk, Scripted};
 use crate::watermark::Watermark;
 
+mod fetch;
+
 const CONFIG: &str = include_str!("tests.toml");
 
 fn now() -> Timestamp {
@@ -132,6 +134,7 @@ fn attested(bound: &Bound, answer: Answer) -> Attested {
             digest: *blake3::hash(answer.body.as_slice()).as_bytes(),
         },
         answer,
+        job: None,
         before: Some(lookup(resident)),
         after: Some(lookup(resident)),
         times: StageTimes::default(),

@@ -9,6 +9,7 @@ const OVER: u8 = 2;
 const RESERVED: u8 = 3;
 const SUSPENDED: u8 = 4;
 const RESUMED: u8 = 5;
+const JOB: u8 = 6;
 const OPERATIONS: [&str; 3] = ["issue", "inquire", "amend"];
 /// An amend whose version a probe shows.
 const PROBED_AMEND: u8 = 3;
@@ -28,6 +29,8 @@ pub struct OpenIntent {
     pub max_run: Duration,
     /// In whose lanes.
     pub lanes: Vec<LaneId>,
+    /// Digest of the id under which the backend accepted it as a job, once it did.
+    pub job: Option<u128>,
 }
 
 impl OpenIntent {
@@ -52,6 +55,8 @@ pub(super) enum Record {
     Suspended(&'static str, String),
     /// It gets calls again.
     Resumed(String),
+    /// An attempt was given a job, by the digest of its id, in this second of the wall clock.
+    Job { fence: u64, at_s: i64, digest: u128 },
 }
 
 /// Why a backend may be suspended.
@@ -72,6 +77,12 @@ impl Record {
                 named(&[SUSPENDED, why as u8], name)
             }
             Self::Resumed(name) => named(&[RESUMED], name),
+            Self::Job { fence, at_s, digest } => {
+                let mut out = number(JOB, *fence);
+                out.extend_from_slice(&at_s.to_le_bytes());
+                out.extend_from_slice(&digest.to_le_bytes());
+                out
+            }
             Self::Over(fence) => number(OVER, *fence),
             Self::Reserved(upto) => number(RESERVED, *upto),
             Self::Intent(intent) => {
@@ -107,6 +118,12 @@ impl Record {
         match *tag {
             OVER if rest.is_empty() => Some(Self::Over(number)),
             RESERVED if rest.is_empty() => Some(Self::Reserved(number)),
+            JOB => {
+                let (at_s, rest) = rest.split_first_chunk::<8>()?;
+                let digest: [u8; 16] = rest.try_into().ok()?;
+                let digest = u128::from_le_bytes(digest);
+                Some(Self::Job { fence: number, at_s: i64::from_le_bytes(*at_s), digest })
+            }
             INTENT => {
                 let (operation, rest) = rest.split_first()?;
                 let (began_ms, rest) = rest.split_first_chunk::<8>()?;
@@ -121,6 +138,8 @@ impl Record {
                     began_ms: i64::from_le_bytes(*began_ms),
                     max_run: Duration::from_millis(u64::from_le_bytes(*max_run)),
                     lanes: lanes.iter().map(|l| LaneId::from_u128(u128::from_le_bytes(*l))).collect(),
+                    // Said by an entry of its own.
+                    job: None,
                 }))
             }
             _ => None,
@@ -148,9 +167,12 @@ mod tests {
             began_ms: 1_795_000_000_123,
             max_run: Duration::from_secs(30),
             lanes: vec![LaneId::from_u128(1), LaneId::from_u128(u128::MAX)],
+            job: None,
         };
         let probed = OpenIntent { probed: true, ..intent.clone() };
-        for record in [Record::Intent(intent), Record::Intent(probed), Record::Over(7), Record::Reserved(u64::MAX)] {
+        let job = Record::Job { fence: 9, at_s: 1_795_000_000, digest: u128::MAX - 1 };
+        for record in [Record::Intent(intent), Record::Intent(probed), Record::Over(7), Record::Reserved(u64::MAX), job]
+        {
             let bytes = record.to_bytes();
             assert_eq!(Record::read(&bytes), Some(record));
             for cut in 0..bytes.len() {

@@ -186,6 +186,7 @@ pub(crate) fn assignment(path: &str, residents: &[u128]) -> Assignment {
         before: None,
         before_guard: None,
         call: call(path),
+        fetch: None,
         after: None,
     }
 }
