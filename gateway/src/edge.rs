@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -30,6 +31,8 @@ pub struct Edge {
     config: ArcSwap<Config>,
     /// What was enforced since start.
     pub(crate) enforced: Enforced,
+    /// The last reload was refused.
+    pub(crate) not_reloaded: AtomicBool,
     /// The clock of hours and days.
     pub clock: Clock,
     /// Every metric.
@@ -89,6 +92,7 @@ impl Edge {
         gate.in_force().set(config.clone());
         Ok(Arc::new(Self {
             enforced: Enforced::of(&config),
+            not_reloaded: AtomicBool::new(false),
             config: ArcSwap::new(config),
             clock,
             registry,
@@ -192,6 +196,14 @@ impl Edge {
         records.turn_when_old();
     }
 
+    /// Takes TLS files over that have changed; open connections keep what they began with. To be called every few seconds.
+    pub fn refresh_tls(&self) {
+        let config = self.config.load();
+        for side in config.tls() {
+            side.refresh();
+        }
+    }
+
     /// Forgets sessions that are too old. To be called every few seconds.
     pub fn sweep(&self) {
         self.sessions.sweep(self.config.load().listeners.sessions, std::time::Instant::now());
@@ -207,7 +219,10 @@ fn worker_backends(config: &Config) -> HashMap<Arc<str>, BackendConfig> {
 
 /// `None` cannot happen: `check` accepts only addresses that the worker reads.
 fn worker_backend(backend: &Backend) -> Option<BackendConfig> {
-    let mut config = BackendConfig::new(Address::parse(&format!("http://{}", backend.authority)).ok()?);
+    let scheme = if backend.tls.is_some() { "https" } else { "http" };
+    let address = Address::parse(&format!("{scheme}://{}", backend.authority)).ok()?;
+    let mut config = BackendConfig::new(address);
+    config.tls = backend.tls.clone();
     config.connect_timeout = backend.connect;
     config.max_in_flight = backend.max_in_flight;
     config.hazards = HazardProfile {

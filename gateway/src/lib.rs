@@ -31,5 +31,6 @@ pub mod switch;
 pub mod telemetry;
 pub mod template;
 pub mod tenant;
+pub mod tls;
 pub mod unique;
 pub mod watermark;

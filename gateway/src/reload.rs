@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sekisho_issuance::id::MunicipalityCode;
@@ -169,11 +170,13 @@ pub fn reload(edge: &Edge, path: &Path) -> Result<(), NotReloaded> {
             say_broken(&new);
             let digest = blake3::Hash::from(new.digest).to_hex();
             edge.replace_config(new);
+            edge.not_reloaded.store(false, Ordering::Relaxed);
             gauge.set(1.0);
             tracing::info!(digest = %digest.get(..16).unwrap_or(""), "configuration reloaded");
             Ok(())
         }
         Err(why) => {
+            edge.not_reloaded.store(true, Ordering::Relaxed);
             gauge.set(0.0);
             tracing::error!(%why, "configuration not reloaded; the old one stays in force");
             if let NotReloaded::Mistakes(mistakes) = &why {
@@ -182,6 +185,11 @@ pub fn reload(edge: &Edge, path: &Path) -> Result<(), NotReloaded> {
             Err(why)
         }
     }
+}
+
+/// Whether kiosks must show a TLS identity. Facts that rest on it are read of connections that are open already.
+fn asks_clients(server: &config::Server) -> bool {
+    server.tls.as_ref().is_some_and(|tls| tls.asks_clients())
 }
 
 fn replaceable(edge: &Edge, config: &Config) -> Result<(), NotReloaded> {
@@ -193,6 +201,8 @@ fn replaceable(edge: &Edge, config: &Config) -> Result<(), NotReloaded> {
         (old.metrics != new.metrics, "metrics.listen"),
         (old.admin != new.admin, "admin.listen"),
         (old.state_dir != new.state_dir, "state.dir"),
+        (old.server.tls.is_some() != new.server.tls.is_some(), "server.tls"),
+        (asks_clients(&old.server) != asks_clients(&new.server), "server.tls.clients"),
     ];
     match fixed.into_iter().find(|(changed, _)| *changed) {
         Some((_, key)) => Err(NotReloaded::Fixed(key)),

@@ -14,6 +14,7 @@ use sekisho_worker::assignment::Answer;
 use crate::fetch::Fetch;
 use crate::problem::{Code, Problem, ProblemTemplate};
 use crate::template::RequestTemplate;
+use crate::tls::{ClientField, Peer};
 
 /// Whether what fails a check is kept in, or counted and let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +46,8 @@ pub enum Extractor {
     Query(Arc<str>),
     /// A place of the body.
     Body(BodyPlace),
+    /// The TLS identity of who asks, which nobody can claim without its key.
+    Client(ClientField),
 }
 
 /// What a fact is called in a `facts` or `learn` table.
@@ -112,6 +115,8 @@ pub struct FactRule {
     pub fact: FactName,
     /// Where it stands.
     pub from: Extractor,
+    /// What of the TLS identity must say the same.
+    pub vouched: Option<ClientField>,
     /// What an absent item of the selection means; only selections may have one.
     pub default: Option<Arc<str>>,
 }
@@ -130,10 +135,27 @@ pub struct Household {
 pub enum Authority {
     /// A lookup by card, asked unless the session was opened with the same one.
     Lookup(Arc<Lookup>),
-    /// The caller itself did the card check; a residual risk that `check` lists.
-    TrustedSource,
+    /// The caller itself did the card check, known by its TLS identity where one is named; a residual risk that `check` lists.
+    TrustedSource(Option<TrustedSource>),
     /// Nobody; never on a route that issues.
     None,
+}
+
+/// Who may be believed, by what their TLS identity says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedSource {
+    /// What is looked at.
+    pub field: ClientField,
+    /// What it must say, any of these.
+    pub values: Vec<Arc<str>>,
+}
+
+impl TrustedSource {
+    /// Whether `peer` is one.
+    pub fn is(&self, peer: Option<&Peer>) -> bool {
+        let said = peer.and_then(|peer| peer.says(self.field).ok().flatten());
+        said.is_some_and(|said| self.values.iter().any(|value| **value == *said))
+    }
 }
 
 /// A question to an authority.
@@ -391,7 +413,7 @@ impl Route {
     pub fn backends(&self) -> impl Iterator<Item = &str> {
         let authority = match &self.authority {
             Authority::Lookup(lookup) => Some(lookup),
-            Authority::TrustedSource | Authority::None => None,
+            Authority::TrustedSource(_) | Authority::None => None,
         };
         let lookups = [self.lookup.as_ref(), self.household.as_ref().map(|household| &household.lookup), authority];
         std::iter::once(&*self.backend).chain(lookups.into_iter().flatten().map(|lookup| &*lookup.backend))

@@ -2,6 +2,7 @@
 
 mod descriptors;
 pub mod framing;
+mod handshake;
 mod sending;
 mod threads;
 mod wire;
@@ -27,7 +28,9 @@ use crate::edge::Edge;
 use crate::layer::Inbound;
 use crate::layer::admission::Permit;
 use crate::stack::stack;
+use crate::tls::Peer;
 pub use descriptors::Descriptors;
+use handshake::{Handshakes, Shaken};
 use sending::{Sending, Watched};
 pub use threads::Threads;
 use wire::{Protocol, Wire};
@@ -44,6 +47,7 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>, descriptors: Descriptors) -> usize {
     let connections = TaskTracker::new();
     let open = Arc::new(AtomicUsize::new(0));
+    let handshakes = Handshakes::default();
     let draining = edge.drain.wait();
     tokio::pin!(draining);
     let mut said = None::<Instant>;
@@ -61,11 +65,12 @@ pub async fn serve(edge: Arc<Edge>, listener: TcpListener, threads: Arc<Threads>
                     continue;
                 }
                 let (edge, limits, tracked) = (edge.clone(), limits.clone(), connections.token());
+                let handshakes = handshakes.clone();
                 // Taken from this runtime's reactor, so that the thread's own wakes it.
                 let Ok(stream) = stream.into_std() else { continue };
                 threads.spawn(move || async move {
                     if let Ok(stream) = TcpStream::from_std(stream) {
-                        connection(edge, stream, &limits).await;
+                        connection(edge, stream, &limits, &handshakes).await;
                     }
                     drop((place, tracked));
                 });
@@ -116,15 +121,20 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 }
 
 /// One connection to its end. Errors are the client's: it hung up, was too slow or spoke something else.
-async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits) {
+async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits, handshakes: &Handshakes) {
     // Small replies must not wait for each other.
     let _ = stream.set_nodelay(true);
+    let shaken = handshakes.shake(stream, limits.tls.as_deref()).await;
+    let Shaken { stream, peer, agreed } = match shaken {
+        Ok(shaken) => shaken,
+        Err(reason) => return edge.count_connection_refused(reason),
+    };
     // Nobody may hold a connection open without saying what it speaks.
     let sending = Sending::new();
-    let opening = Wire::open(stream, limits.max_header_bytes, sending.socket());
+    let opening = Wire::open(stream, agreed, limits.max_header_bytes, sending.socket());
     let opened = tokio::time::timeout(limits.header_timeout, opening).await;
     let Ok(Ok((protocol, wire))) = opened else { return };
-    let service = Requests { edge: edge.clone(), sending: sending.clone() };
+    let service = Requests { edge: edge.clone(), sending: sending.clone(), peer };
     tokio::select! {
         () = speak(&edge, protocol, wire, service, limits) => {}
         // A kiosk that takes nothing would hold its permit and a certificate in memory for ever.
@@ -195,6 +205,7 @@ fn note_end(edge: &Edge, ended: hyper::Result<()>) {
 struct Requests {
     edge: Arc<Edge>,
     sending: Arc<Sending>,
+    peer: Option<Arc<Peer>>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Requests {
@@ -205,8 +216,8 @@ impl hyper::service::Service<http::Request<Incoming>> for Requests {
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let arrived_at = self.edge.clock.now();
-        let inbound =
-            Inbound { edge: self.edge.clone(), id: mint(arrived_at), arrived: Instant::now(), arrived_at, request };
+        let (edge, peer) = (self.edge.clone(), self.peer.clone());
+        let inbound = Inbound { edge, id: mint(arrived_at), arrived: Instant::now(), arrived_at, peer, request };
         let (answered, sending) = (stack().call(inbound), self.sending.clone());
         Box::pin(async move { Ok(answered.await?.map(|body| sending.answer(body))) })
     }

@@ -11,6 +11,7 @@ use crate::channel::pool::Pool;
 use crate::clock;
 use crate::metric;
 use crate::slot::Slots;
+use crate::tls::BackendTls;
 
 /// What is known to be unsafe in a backend; a virtual patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,7 @@ impl Default for HazardProfile {
 pub struct Address {
     host: String,
     port: u16,
+    tls: bool,
     host_header: HeaderValue,
     #[cfg(test)]
     memory: Option<Memory>,
@@ -57,18 +59,22 @@ impl Eq for Memory {}
 /// An address this worker cannot use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Anything but `http://`.
-    #[error("is not an http:// address")]
+    /// Anything but `http://` and `https://`.
+    #[error("is not an http:// or https:// address")]
     Scheme,
     /// No host, a bad port, or something after the port.
-    #[error("is not http://HOST[:PORT]")]
+    #[error("is not http://HOST[:PORT] or https://HOST[:PORT]")]
     Shape,
 }
 
 impl Address {
-    /// Reads `http://HOST[:PORT]`, with an IPv6 host in brackets.
+    /// Reads `http://HOST[:PORT]` or `https://HOST[:PORT]`, with an IPv6 host in brackets.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let rest = text.strip_prefix("http://").ok_or(AddressError::Scheme)?;
+        let (tls, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (_, Some(rest)) => (true, rest),
+            (None, None) => return Err(AddressError::Scheme),
+        };
         let authority: http::uri::Authority =
             rest.strip_suffix('/').unwrap_or(rest).parse().map_err(|_| AddressError::Shape)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -76,11 +82,12 @@ impl Address {
         if host.is_empty() || authority.as_str().contains('@') || !port_is_whole {
             return Err(AddressError::Shape);
         }
-        let port = authority.port_u16().unwrap_or(80);
+        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let host_header = HeaderValue::from_str(authority.as_str()).map_err(|_| AddressError::Shape)?;
         Ok(Self {
             host,
             port,
+            tls,
             host_header,
             #[cfg(test)]
             memory: None,
@@ -90,7 +97,7 @@ impl Address {
     #[cfg(test)]
     pub(crate) fn in_memory(accept: tokio::sync::mpsc::UnboundedSender<tokio::io::DuplexStream>) -> Self {
         let host_header = HeaderValue::from_static("memory");
-        Self { host: "memory".to_owned(), port: 0, host_header, memory: Some(Memory(accept)) }
+        Self { host: "memory".to_owned(), port: 0, tls: false, host_header, memory: Some(Memory(accept)) }
     }
 
     #[cfg(test)]
@@ -103,6 +110,11 @@ impl Address {
 
     pub(crate) fn target(&self) -> (&str, u16) {
         (&self.host, self.port)
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_tls(&self) -> bool {
+        self.tls
     }
 
     pub(crate) fn host_header(&self) -> &HeaderValue {
@@ -123,6 +135,8 @@ pub struct BackendConfig {
     pub hazards: HazardProfile,
     /// Answers may end with the connection instead of a declared length (HTTP/1.0). Otherwise such an answer is a surprise.
     pub close_delimited: bool,
+    /// What an `https://` address needs, and no other has.
+    pub tls: Option<Arc<BackendTls>>,
 }
 
 impl BackendConfig {
@@ -134,6 +148,7 @@ impl BackendConfig {
             max_in_flight: 8,
             hazards: HazardProfile::default(),
             close_delimited: false,
+            tls: None,
         }
     }
 }
@@ -194,7 +209,8 @@ impl Backend {
     pub(crate) fn reconfigure(&self, config: BackendConfig) {
         let hazards = &config.hazards;
         self.slots.configure(config.max_in_flight, hazards.tick_spacing, hazards.settle_after_timeout);
-        let moved = self.config().address != config.address || hazards.fresh_connections;
+        let old = self.config();
+        let moved = old.address != config.address || old.tls != config.tls || hazards.fresh_connections;
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         if moved {
             self.pool.clear();

@@ -59,7 +59,7 @@ impl Channel {
     pub(crate) async fn open(config: &BackendConfig, deadline: Instant) -> std::io::Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let until = deadline.min(clock::after(clock::now(), config.connect_timeout));
-        let wire = tokio::time::timeout_at(until.into(), Wire::connect(&config.address)).await??;
+        let wire = tokio::time::timeout_at(until.into(), Wire::connect(config)).await??;
         let handle = wire.handle();
         let handshake = http1::Builder::new()
             .max_buf_size(MAX_BUFFER_BYTES)

@@ -1,5 +1,7 @@
 //! Whether we can answer, and each polite no that we would give; also the gauges that are only known when asked.
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 
 use crate::edge::Edge;
@@ -19,7 +21,7 @@ pub struct Readiness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
     /// `draining`, `not_durable`, `latched`, `switched_off`, `observing`, `closed`, `maintenance`, `disabled`,
-    /// `tenant_file_broken`, `backend_suspended`.
+    /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`.
     pub reason: &'static str,
     /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +45,13 @@ pub fn readiness(edge: &Edge) -> Readiness {
     for scope in edge.switches.off() {
         say("switched_off", Some(scope.to_string()));
     }
+    if edge.not_reloaded.load(Ordering::Relaxed) {
+        say("not_reloaded", None);
+    }
     let config = edge.config();
+    for side in config.tls().filter(|side| side.broken().is_some()) {
+        say("tls_files_broken", Some(side.name().to_owned()));
+    }
     let now = edge.clock.now_in_japan();
     for file in config.tenant_files.broken.keys() {
         say("tenant_file_broken", Some(file.clone()));
@@ -77,6 +85,17 @@ pub(super) fn publish(edge: &Edge) {
     let observing = enabled().filter(|t| t.mode == Mode::Observe).count();
     edge.registry.gauge(name::SERVICE_OPEN, &[]).set(f64::from(u8::from(open)));
     edge.registry.gauge(name::TENANT_FILES_BROKEN, &[]).set(config.tenant_files.broken.len() as f64);
+    // Also where none is spoken towards kiosks: what is not there cannot be told from what was forgotten.
+    for metric in [name::TLS_FILES_BROKEN, name::TLS_EXPIRY] {
+        edge.registry.gauge(metric, &[("side", "kiosks")]).set(0.0);
+    }
+    for side in config.tls() {
+        let labels = [("side", side.name())];
+        edge.registry.gauge(name::TLS_FILES_BROKEN, &labels).set(f64::from(u8::from(side.broken().is_some())));
+        if let Some(until) = side.until() {
+            edge.registry.gauge(name::TLS_EXPIRY, &labels).set(until.as_second() as f64);
+        }
+    }
     edge.registry.gauge(name::OBSERVING, &[]).set(observing as f64);
     edge.registry.gauge(name::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
 }

@@ -164,7 +164,7 @@ fn read(recorded: Recorded, file: &Path, place: &str, config: &Config) -> Result
     }
     let charset = matched.route.dialect.charset;
     let body = bytes(file, charset, request.body, request.text, request.body_file)?;
-    let said = Said { matched: &matched, headers: &headers, query, body: &body };
+    let said = Said { matched: &matched, headers: &headers, query, body: &body, peer: None };
     let (route, mut facts) = said
         .extract()
         .map_err(|problem| format!("request: {} ({})", problem.code().name(), problem.fact().unwrap_or("?")))?;

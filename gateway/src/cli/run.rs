@@ -139,7 +139,10 @@ async fn upkeep(edge: Arc<Edge>) {
     let mut head = tokio::time::interval(EXPORT_EVERY);
     loop {
         tokio::select! {
-            _ = sweep.tick() => edge.sweep(),
+            _ = sweep.tick() => {
+                edge.sweep();
+                edge.refresh_tls();
+            }
             _ = samples.tick() => edge.registry.run_upkeep(),
             _ = switches.tick() => edge.read_switch_files(),
             _ = head.tick() => export_head(&edge).await,

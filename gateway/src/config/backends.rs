@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::Authority;
+use sekisho_worker::tls::BackendTls;
 
 use super::section::Section;
 use super::source::Findings;
@@ -24,6 +25,8 @@ pub struct Backend {
     pub settle_after_timeout: Duration,
     /// Never use a connection twice.
     pub fresh_connections: bool,
+    /// TLS, where the address begins with `https://`.
+    pub tls: Option<Arc<BackendTls>>,
 }
 
 pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> BTreeMap<Arc<str>, Backend> {
@@ -38,7 +41,7 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> BTreeMap<Arc
         let authority = address.and_then(|placed| {
             let authority = origin(placed.value);
             if authority.is_none() {
-                let message = "must be `http://host:port` without a path";
+                let message = "must be `http://host:port` or `https://host:port` without a path";
                 placed.wrong(found, message, "address = \"http://10.1.2.30:8080\"");
             }
             authority
@@ -53,7 +56,10 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> BTreeMap<Arc
             tick_spacing: Duration::ZERO,
             settle_after_timeout: Duration::ZERO,
             fresh_connections: false,
+            tls: None,
         };
+        let (host, secure) = (authority.as_ref().map(|(at, _)| at.host()), authority.as_ref().is_some_and(|(_, s)| *s));
+        backend.tls = super::tls::backend(&mut section, host, secure, found);
         if let Some(hazards) = hazards.as_mut() {
             backend.tick_spacing = hazards.duration(found, "tick_spacing", "1s").unwrap_or_default();
             backend.settle_after_timeout = hazards.duration(found, "settle_after_timeout", "30s").unwrap_or_default();
@@ -67,7 +73,7 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> BTreeMap<Arc
         }
         section.finish(found);
         match authority {
-            Some(authority) => {
+            Some((authority, _)) => {
                 backends.insert(name.value.into(), Backend { authority, ..backend });
             }
             None => {
@@ -78,11 +84,13 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> BTreeMap<Arc
     backends
 }
 
-fn origin(text: &str) -> Option<Authority> {
+/// Host and port, and whether TLS is spoken there.
+fn origin(text: &str) -> Option<(Authority, bool)> {
     let uri: http::Uri = text.parse().ok()?;
-    let plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/") && uri.query().is_none();
+    let secure = uri.scheme_str() == Some("https");
+    let plain = (secure || uri.scheme_str() == Some("http")) && matches!(uri.path(), "" | "/") && uri.query().is_none();
     let authority = uri.authority()?.clone();
-    (plain && authority.port_u16().is_some() && !authority.as_str().contains('@')).then_some(authority)
+    (plain && authority.port_u16().is_some() && !authority.as_str().contains('@')).then_some((authority, secure))
 }
 
 #[cfg(test)]
@@ -92,8 +100,9 @@ mod tests {
     #[test]
     fn only_a_plain_origin_is_an_address() {
         assert!(origin("http://10.1.2.30:8080").is_some());
+        assert_eq!(origin("https://10.1.2.30:8443").map(|(_, secure)| secure), Some(true));
         assert!(origin("http://issuer.example:8080/").is_some());
-        for wrong in ["10.1.2.30:8080", "https://a:1", "http://a", "http://a:1/x", "http://a:1?x", "http://u@a:1", ""] {
+        for wrong in ["10.1.2.30:8080", "ftp://a:1", "http://a", "http://a:1/x", "http://a:1?x", "http://u@a:1", ""] {
             assert!(origin(wrong).is_none(), "{wrong}");
         }
     }

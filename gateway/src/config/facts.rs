@@ -9,8 +9,9 @@ use super::dialects;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
 use crate::route::{Extractor, FactName, FactRule};
+use crate::tls::ClientField;
 
-const EXAMPLE: &str = "{ header = \"X-Session\" }, { path = \"id\" }, { query = \"id\" }, { json = \"/id\" }, { xml = \"//j:Id\" } or { form = \"id\" }";
+const EXAMPLE: &str = "{ header = \"X-Session\" }, { path = \"id\" }, { query = \"id\" }, { json = \"/id\" }, { xml = \"//j:Id\" }, { form = \"id\" } or { client_cert = \"san_uri\" }";
 
 /// The `facts` table; `params` are the names of the path's segments.
 pub(super) fn table(
@@ -37,7 +38,8 @@ pub(super) fn table(
             continue;
         };
         let mut entry = Section::new(entry, name.key.clone(), value.span());
-        let from = extractor(&mut entry, &name, params, dialect, found);
+        let mut vouched = None;
+        let from = extractor(&mut entry, &name, params, dialect, &mut vouched, found);
         let default = entry.text(found, "default", "self");
         if let Some(default) = &default
             && !matches!(fact, FactName::Selection(_))
@@ -46,7 +48,7 @@ pub(super) fn table(
         }
         entry.finish(found);
         if let Some(from) = from {
-            rules.push(FactRule { fact, from, default: default.map(|d| d.value.into()) });
+            rules.push(FactRule { fact, from, vouched, default: default.map(|d| d.value.into()) });
         }
     }
     rules
@@ -61,7 +63,7 @@ pub(super) fn learned(section: &mut Section<'_>, dialect: &Dialect, found: &mut 
         let key = format!("{key}.{}", rule.fact.name());
         if !matches!(rule.fact, FactName::Session | FactName::Resident) {
             found.mistake(&span, key, "cannot be learned from an answer", "only `session` and `resident` can");
-        } else if !matches!(rule.from, Extractor::Body(_) | Extractor::Header(_)) {
+        } else if rule.vouched.is_some() || !matches!(rule.from, Extractor::Body(_) | Extractor::Header(_)) {
             found.mistake(&span, key, "must stand in the answer", "{ json = \"/sessionId\" }");
         }
     }
@@ -73,6 +75,7 @@ fn extractor(
     name: &Placed<&str>,
     params: &[Arc<str>],
     dialect: &Dialect,
+    vouched: &mut Option<ClientField>,
     found: &mut Findings,
 ) -> Option<Extractor> {
     let before = found.mistakes.len();
@@ -98,15 +101,34 @@ fn extractor(
         from.push(Extractor::Query(placed.value.into()));
     }
     from.extend(dialects::places(entry, dialect, found).into_iter().map(Extractor::Body));
-    for unsupported in ["client_cert", "connection"] {
-        if entry.has(unsupported) {
-            let span = entry.place(unsupported);
-            entry.forgive(unsupported);
-            found.mistake(&span, entry.key(unsupported), "is not supported by this version", EXAMPLE);
-        }
+    if entry.has("connection") {
+        let span = entry.place("connection");
+        entry.forgive("connection");
+        found.mistake(&span, entry.key("connection"), "is not supported by this version", EXAMPLE);
+    }
+    let client = client_field(entry, found);
+    if from.is_empty() {
+        from.extend(client.map(Extractor::Client));
+    } else {
+        *vouched = client;
     }
     if from.len() != 1 && found.mistakes.len() == before {
         name.wrong(found, "must name exactly one place", EXAMPLE);
     }
     (from.len() == 1).then(|| from.pop()).flatten()
+}
+
+/// What of a kiosk's TLS identity is meant by `client_cert`.
+pub(super) fn client_field(entry: &mut Section<'_>, found: &mut Findings) -> Option<ClientField> {
+    let placed = entry.text(found, "client_cert", "san_uri")?;
+    let field = ClientField::ALL.into_iter().find(|(name, _)| *name == placed.value);
+    if field.is_none() {
+        let names = ClientField::ALL.map(|(name, _)| name);
+        let suggestion = match did_you_mean(placed.value, names) {
+            Some(near) => format!("{near:?}"),
+            None => format!("one of: {}", names.join(", ")),
+        };
+        placed.wrong(found, "names nothing of a TLS identity", suggestion);
+    }
+    field.map(|(_, field)| field)
 }

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::section::Section;
 use super::source::Findings;
+use crate::tls::ServerTls;
 
 /// `[server]`: the kiosk side. Every limit has its unit in its name and a policy when it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Server {
     pub send_timeout: Duration,
     /// How long a drain waits for what is in flight.
     pub drain: Duration,
+    /// TLS; absent = what comes is read as it is.
+    pub tls: Option<Arc<ServerTls>>,
 }
 
 /// `[sessions]`: how long a card presence lasts, and how many are remembered.
@@ -144,12 +148,6 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 
 fn server(mut section: Section<'_>, found: &mut Findings) -> Option<Server> {
     let listen = address(&mut section, found, "127.0.0.1:8443");
-    if section.has("tls") {
-        let span = section.place("tls");
-        let _ = section.section(found, "tls");
-        let advice = "remove it and put a TLS terminator on this host in front";
-        found.mistake(&span, "server.tls", "is not supported by this version", advice);
-    }
     let server = Server {
         listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         threads: section.count(found, "threads", 1, 256).map(|c| c.value),
@@ -162,6 +160,7 @@ fn server(mut section: Section<'_>, found: &mut Findings) -> Option<Server> {
         body_timeout: section.duration(found, "body_timeout", "10s").unwrap_or(Duration::from_secs(10)),
         send_timeout: section.duration(found, "send_timeout", "30s").unwrap_or(Duration::from_secs(30)),
         drain: section.duration(found, "drain", "30s").unwrap_or(Duration::from_secs(30)),
+        tls: super::tls::server(&mut section, found),
     };
     section.finish(found);
     listen.map(|_| server)

@@ -16,18 +16,22 @@ mod section;
 mod source;
 mod tenant_files;
 mod tenants;
+mod tls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use sekisho_issuance::id::MunicipalityCode;
+use sekisho_worker::tls::{BackendTls, Refreshed};
 use toml::de::DeTable;
 
 use crate::clock::Trust;
 use crate::route::{FactName, Mode, Routes};
 use crate::session::Scope;
 use crate::tenant::Tenant;
+use crate::tls::ServerTls;
 use section::{Placed, Section};
 use source::Findings;
 
@@ -66,6 +70,58 @@ pub struct Config {
     pub notes: Vec<Note>,
     /// BLAKE3 of the text and of the files that it names, for logs and records.
     pub digest: [u8; 32],
+}
+
+/// One side on which TLS is spoken.
+#[derive(Debug, Clone, Copy)]
+pub enum TlsSide<'c> {
+    /// Towards kiosks.
+    Kiosks(&'c ServerTls),
+    /// Towards a backend, by its name.
+    Backend(&'c str, &'c BackendTls),
+}
+
+impl TlsSide<'_> {
+    /// Looks whether its files changed, and takes them over.
+    pub fn refresh(self) -> Refreshed {
+        match self {
+            Self::Kiosks(tls) => tls.refresh(),
+            Self::Backend(_, tls) => tls.refresh(),
+        }
+    }
+
+    /// `kiosks`, or the backend's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Kiosks(_) => "kiosks",
+            Self::Backend(name, _) => name,
+        }
+    }
+
+    /// Why its files are not in force as they are, if so.
+    pub fn broken(&self) -> Option<String> {
+        match self {
+            Self::Kiosks(tls) => tls.broken(),
+            Self::Backend(_, tls) => tls.broken(),
+        }
+    }
+
+    /// When the identity that we show there ends; `None` where we show none.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Kiosks(tls) => tls.until(),
+            Self::Backend(_, tls) => tls.until(),
+        }
+    }
+}
+
+impl Config {
+    /// Every side on which TLS is spoken.
+    pub fn tls(&self) -> impl Iterator<Item = TlsSide<'_>> {
+        let kiosks = self.listeners.server.tls.as_deref().map(TlsSide::Kiosks);
+        let backends = self.backends.iter().filter_map(|(name, b)| Some(TlsSide::Backend(name, b.tls.as_deref()?)));
+        kiosks.into_iter().chain(backends)
+    }
 }
 
 /// Reads a configuration that names no other file; `Err` holds every mistake, in the order of their lines. Never panics on any text.

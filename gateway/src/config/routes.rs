@@ -19,7 +19,7 @@ use super::problems::Problems;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
 use super::{facts, fetch, refusals, rules};
-use crate::route::{Authority, FactName, FactRule, Household, Mode, Route, Segment};
+use crate::route::{Authority, Extractor, FactName, FactRule, Household, Mode, Route, Segment, TrustedSource};
 
 /// What routes refer to.
 pub(super) struct Around<'c> {
@@ -32,6 +32,8 @@ pub(super) struct Around<'c> {
     pub(super) sessions_proven: bool,
     /// Every authority says which municipality its card belongs to.
     pub(super) municipality_proven: bool,
+    /// Whoever asks has shown a TLS identity.
+    pub(super) clients_shown: bool,
 }
 
 impl<'c> Around<'c> {
@@ -61,6 +63,7 @@ impl<'c> Around<'c> {
             lookups,
             problems,
             sessions_proven: !authorities.is_empty() && authorities.iter().all(Option::is_some),
+            clients_shown: root.below(&["server", "tls", "clients"]).is_some(),
             municipality_proven: !authorities.is_empty() && authorities.iter().all(proves),
         }
     }
@@ -155,6 +158,12 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
     let dialect = dialects::of(section, around.dialects, found);
     let when = refusals::when(section, &dialect, found);
     let facts = facts::table(section, "facts", &params, &dialect, found);
+    let by_client = |rule: &&FactRule| rule.vouched.is_some() || matches!(rule.from, Extractor::Client(_));
+    for rule in facts.iter().filter(by_client).filter(|_| !around.clients_shown) {
+        let (place, name) = (section.place_below("facts", rule.fact.name()), rule.fact.name());
+        let example = "[server] tls = { ..., clients = \"centre-ca.pem\" }";
+        found.mistake(&place, format!("{}.facts.{name}", section.path()), NO_CLIENTS, example);
+    }
     let learn = facts::learned(section, &dialect, found);
     let authority = authority(section, around, found);
     let household = household(section, around, found);
@@ -313,7 +322,7 @@ fn authority(section: &mut Section<'_>, around: &Around<'_>, found: &mut Finding
                 let why =
                     "takes the caller's word for who the resident is: a residual risk that nothing here can check";
                 found.note(&placed.span, placed.key, why, &["R10", "R11"]);
-                Authority::TrustedSource
+                Authority::TrustedSource(None)
             }
             Some(placed) => {
                 placed.wrong(found, "must be `{ lookup = \"NAME\" }` or \"trusted_source\"", "{ lookup = \"card\" }");
@@ -329,7 +338,15 @@ fn authority(section: &mut Section<'_>, around: &Around<'_>, found: &mut Finding
         found.mistake(&span, key, "is not supported by this version", "authority = { lookup = \"card\" }");
     }
     let lookup = table.text(found, "lookup", "card");
-    let missing = lookup.is_none() && !table.has("lookup") && !table.has("signed");
+    if let Some(source) = table.section(found, "trusted_source") {
+        let source = trusted_source(source, around, found);
+        if table.has("lookup") {
+            found.mistake(table.span(), table.path(), "names two authorities", "one of the two");
+        }
+        table.finish(found);
+        return source;
+    }
+    let missing = lookup.is_none() && !["lookup", "signed", "trusted_source"].iter().any(|key| table.has(key));
     if missing {
         found.mistake(table.span(), table.key("lookup"), "is missing", "authority = { lookup = \"card\" }");
     }
@@ -347,6 +364,29 @@ fn authority(section: &mut Section<'_>, around: &Around<'_>, found: &mut Finding
     }
     Authority::Lookup(lookup.clone())
 }
+
+/// `{ trusted_source = { client_cert = "san_dns", in = ["centre.example"] } }`: whose word is taken, by its TLS identity.
+fn trusted_source(mut table: Section<'_>, around: &Around<'_>, found: &mut Findings) -> Authority {
+    const EXAMPLE: &str = "trusted_source = { client_cert = \"san_dns\", in = [\"centre.example\"] }";
+    let field = facts::client_field(&mut table, found);
+    let values = table.texts(found, "in", "[\"centre.example\"]");
+    let values: Vec<Arc<str>> =
+        values.into_iter().flat_map(|list| list.value).map(|placed| placed.value.into()).collect();
+    let (place, key) = (table.span().clone(), table.path().to_owned());
+    if !table.has("client_cert") || values.is_empty() {
+        found.mistake(&place, key.clone(), "must say whose TLS identity is believed", EXAMPLE);
+    }
+    if !around.clients_shown {
+        found.mistake(&place, key.clone(), NO_CLIENTS, "[server] tls = { ..., clients = \"centre-ca.pem\" }");
+    }
+    table.finish(found);
+    let why = "takes that source's word for who the resident is: a residual risk that nothing here can check";
+    found.note(&place, key, why, &["R10", "R11"]);
+    field.map_or(Authority::None, |field| Authority::TrustedSource(Some(TrustedSource { field, values })))
+}
+
+/// Why `client_cert` means nothing.
+const NO_CLIENTS: &str = "needs kiosks to show a TLS identity, and `[server] tls` names no `clients`";
 
 fn household(section: &mut Section<'_>, around: &Around<'_>, found: &mut Findings) -> Option<Household> {
     let mut table = section.section(found, "household")?;

@@ -134,9 +134,15 @@ fn each_mistake_is_named_with_its_line_and_a_suggestion() {
         ("echo     = { json = \"/requestId\" }", "eco = { json = \"/requestId\" }", "routes.inquiry.checks.eco", ""),
         (
             "address       = \"http://127.0.0.1:9\"",
-            "address       = \"https://127.0.0.1:9\"",
+            "address       = \"ftp://127.0.0.1:9\"",
             "backends.issuer.address",
             "http://",
+        ),
+        (
+            "kiosk = { header = \"X-Terminal\" }",
+            "kiosk = { client_cert = \"san_uri\" }",
+            "routes.session_open.facts.kiosk",
+            "clients",
         ),
     ];
     for (from, to, key, suggestion) in cases {
@@ -148,6 +154,38 @@ fn each_mistake_is_named_with_its_line_and_a_suggestion() {
         let line = text.lines().nth(found.line - 1).unwrap();
         assert!(line.contains(last), "line {} is {line:?}, which does not name {last}", found.line);
     }
+}
+
+#[test]
+fn tls_without_trust_files_or_an_address_that_asks_for_it_is_refused() {
+    let backend = |tls: &str, scheme: &str| {
+        let address = "address       = \"http://127.0.0.1:9\"";
+        changed(address, &format!("address = \"{scheme}://127.0.0.1:9\"\n{tls}"))
+    };
+    let misspelt = changed("kiosk = { header = \"X-Terminal\" }", "kiosk = { client_cert = \"san_url\" }");
+    for (text, key, message) in [
+        (misspelt, "routes.session_open.facts.kiosk.client_cert", "names nothing"),
+        (backend("", "https"), "backends.issuer.tls", "whom to trust"),
+        (backend("tls = { server_name = \"a\" }", "https"), "backends.issuer.tls.servers", "nobody would be trusted"),
+        (backend("tls = { servers = \"a.pem\" }", "https"), "backends.issuer.tls.servers", "only a configuration file"),
+        (
+            changed("[state]", "tls = { clients = \"a.pem\" }\n[state]"),
+            "server.tls.clients",
+            "only a configuration file",
+        ),
+        (changed("[state]", "tls = {}\n[state]"), "server.tls.identity", "is missing"),
+        (changed("[state]", "tls = { identity = \"a\" }\n[state]"), "server.tls.key_file", "is missing"),
+    ] {
+        let mistakes = parse(&text).unwrap_err();
+        let found = mistakes.iter().any(|m| m.key == key && m.message.contains(message));
+        assert!(found, "{key} {message}: {mistakes:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let absent = backend("tls = { servers = \"absent.pem\" }", "https");
+    let found = parse_in(&absent, Some(folder.path())).unwrap_err();
+    assert_eq!((found[0].key.as_str(), found[0].line), ("backends.issuer.tls", line_of(&absent, "absent.pem")));
+    std::fs::write(folder.path().join("absent.pem"), "no PEM").unwrap();
+    assert!(parse_in(&absent, Some(folder.path())).unwrap_err()[0].message.contains("holds no PEM entry"));
 }
 
 #[test]

@@ -64,6 +64,11 @@ fn pin(asked: &Asked, facts: &Facts) -> Result<(), Problem> {
 /// The facts with their applicant proven, as far as the route names somebody who can.
 async fn prove(asked: &Asked) -> Result<(Facts, Option<Arc<str>>), Problem> {
     let mut facts = asked.facts.clone();
+    if let Authority::TrustedSource(Some(source)) = &asked.received.matched.route.authority
+        && !source.is(asked.received.known.peer.as_deref())
+    {
+        return Err(Problem::new(Code::UnprovenResident).about("trusted_source"));
+    }
     let Authority::Lookup(lookup) = &asked.received.matched.route.authority else {
         return Ok((facts, asked.pin.as_ref().and_then(|pin| pin.proven_by.clone())));
     };

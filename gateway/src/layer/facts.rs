@@ -18,6 +18,7 @@ use super::{Asked, Received, Reply};
 use crate::problem::{Code, Problem};
 use crate::route::{Extractor, FactName, Matched, Route};
 use crate::session::{Claims, Refused};
+use crate::tls::Peer;
 
 /// After `guard`, so that all it parses is bounded; before `policy`, which needs to know whose municipality is meant.
 pub async fn facts<S>(received: Received, mut next: S) -> Result<Reply, Problem>
@@ -80,12 +81,15 @@ pub(crate) struct Said<'r> {
     pub(crate) query: &'r str,
     /// The whole body.
     pub(crate) body: &'r [u8],
+    /// Who is at the other end of the connection.
+    pub(crate) peer: Option<&'r Peer>,
 }
 
 impl<'r> Said<'r> {
     fn of(received: &'r Received) -> Self {
-        let Received { matched, head, body, .. } = received;
-        Self { matched, headers: &head.headers, query: head.uri.query().unwrap_or(""), body }
+        let Received { known, matched, head, body } = received;
+        let query = head.uri.query().unwrap_or("");
+        Self { matched, headers: &head.headers, query, body, peer: known.peer.as_deref() }
     }
 
     /// The route that the request is for, and every declared fact of the request itself. A problem names the first that is missing
@@ -136,6 +140,12 @@ fn extract(said: &Said<'_>) -> Result<(Arc<Route>, Facts), Problem> {
             (None, Some(default)) => Cow::Borrowed(default.as_ref()),
             (None, None) => return Err(Problem::new(Code::MissingFact).about(name)),
         };
+        if let Some(field) = rule.vouched {
+            let vouched = said.peer.map_or(Ok(None), |peer| peer.says(field)).map_err(|()| malformed(name))?;
+            if vouched.as_deref() != Some(&*text) {
+                return Err(Problem::new(Code::SessionConflict).about(name));
+            }
+        }
         set(&mut facts, &rule.fact, &text).ok_or_else(|| malformed(name))?;
     }
     Ok((route.clone(), facts))
@@ -164,7 +174,7 @@ pub(crate) fn set(facts: &mut Facts, name: &FactName, text: &str) -> Option<()> 
 }
 
 /// The one value at a place; `Ok(None)` = not there, `Err` = there, but not one plain value.
-fn find<'r>(said: &'r Said<'_>, body: Option<&'r Body>, from: &Extractor) -> Result<Option<Cow<'r, str>>, ()> {
+fn find<'r>(said: &Said<'r>, body: Option<&'r Body>, from: &Extractor) -> Result<Option<Cow<'r, str>>, ()> {
     match from {
         Extractor::Header(name) => header(said.headers, name),
         Extractor::Path(name) => {
@@ -172,6 +182,7 @@ fn find<'r>(said: &'r Said<'_>, body: Option<&'r Body>, from: &Extractor) -> Res
             Ok(segment.map(|(_, value)| Cow::Borrowed(value.as_str())))
         }
         Extractor::Query(name) => query(said.query, name),
+        Extractor::Client(field) => said.peer.map_or(Ok(None), |peer| peer.says(*field)),
         Extractor::Body(place) => match body.map_or(Found::Nothing, |body| body.find(place)) {
             Found::Nothing => Ok(None),
             Found::Plain(text) => Ok(Some(text)),
@@ -287,7 +298,7 @@ mod tests {
         let matched = config.routes.find(&http::Method::POST, "/juki/Issue").unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
-        let said = Said { matched: &matched, headers: &headers, query: "", body };
+        let said = Said { matched: &matched, headers: &headers, query: "", body, peer: None };
         let (route, facts) = said.extract().map_err(|p| (p.code(), p.fact().map(str::to_owned)))?;
         assert_eq!(facts.session.as_ref().map(|s| s.expose()), Some("S-1"));
         assert_eq!(matched.choice.as_ref().and_then(|c| c.made()).map(|r| r.name.clone()), Some(route.name.clone()));
@@ -339,7 +350,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         headers.insert("x-terminal", "K-1".parse().unwrap());
-        let said = Said { matched: &matched, headers: &headers, query: "", body };
+        let said = Said { matched: &matched, headers: &headers, query: "", body, peer: None };
         said.extract().map(|(_, facts)| facts).map_err(|p| (p.code(), p.fact().map(str::to_owned)))
     }
 

@@ -32,6 +32,7 @@ use crate::problem::Problem;
 use crate::route::Matched;
 use crate::session::Pin;
 use crate::tenant::Tenant;
+use crate::tls::Peer;
 
 /// A request as the server took it off the wire.
 pub struct Inbound<B> {
@@ -43,6 +44,8 @@ pub struct Inbound<B> {
     pub arrived: Instant,
     /// Wall-clock arrival.
     pub arrived_at: Timestamp,
+    /// Who is at the other end of its connection, where TLS says so.
+    pub peer: Option<Arc<Peer>>,
     /// Head and body, the body not yet read.
     pub request: Request<B>,
 }
@@ -58,6 +61,8 @@ pub struct Known {
     pub context: RequestContext,
     /// The client's own correlation id.
     pub correlation: Option<HeaderValue>,
+    /// Who is at the other end of the connection, where TLS says so.
+    pub peer: Option<Arc<Peer>>,
 }
 
 /// A request with its identity and its declared operation.

@@ -142,6 +142,10 @@ pub mod name {
     pub const UNIQUE_ENTRIES: &str = "sekisho_unique_entries";
     /// Last reload.
     pub const RELOAD_SUCCESS: &str = "sekisho_config_reload_success";
+    /// When the TLS identity that we show ends.
+    pub const TLS_EXPIRY: &str = "sekisho_tls_identity_expiry_timestamp_seconds";
+    /// TLS files that could not be taken over.
+    pub const TLS_FILES_BROKEN: &str = "sekisho_tls_files_broken";
     /// Any enabled municipality is open.
     pub const SERVICE_OPEN: &str = "sekisho_service_open";
     /// Enabled municipalities in observe.
@@ -258,8 +262,8 @@ pub const ALL: &[MetricDef] = &[
     ),
     counter(
         name::CONNECTIONS_REFUSED,
-        "Connections closed because as many as allowed were open, because what came was no request that can be read in one way, or because the kiosk did not take its answer",
-        &[words("reason", &["full", "unreadable", "stalled"])],
+        "Connections closed because as many as allowed were open or in their TLS handshake, because that failed or took too long, because what came was no request that can be read in one way, or because the kiosk did not take its answer",
+        &[words("reason", &["full", "unreadable", "stalled", "tls_failed", "tls_late", "tls_full"])],
     ),
     counter(
         name::LANE_OVERLAPS,
@@ -352,6 +356,18 @@ pub const ALL: &[MetricDef] = &[
         Unit::Count,
         "Files of municipalities that could not be taken over; each keeps its last good policy",
         &[],
+    ),
+    gauge(
+        name::TLS_EXPIRY,
+        Unit::Seconds,
+        "When the TLS identity that is shown to this side ends, in Unix time; 0 = none is shown",
+        &[LabelDef { name: "side", values: LabelValues::Fixed }],
+    ),
+    gauge(
+        name::TLS_FILES_BROKEN,
+        Unit::Count,
+        "1 while the TLS files of this side cannot be taken over; what was read before stays in force",
+        &[LabelDef { name: "side", values: LabelValues::Fixed }],
     ),
     gauge(name::SERVICE_OPEN, Unit::Count, "1 while any enabled municipality is in its hours", &[]),
     gauge(name::OBSERVING, Unit::Count, "Enabled municipalities whose documents are released unverified", &[]),

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::framing::Framing;
+use super::handshake::Stream;
 use super::sending::Moved;
 
 /// What a connection speaks.
@@ -24,7 +24,7 @@ const POISON: &[u8] = b"\0\r\n\r\n";
 
 /// A stream whose first bytes were already read.
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     first: Vec<u8>,
     taken: usize,
     framing: Option<Framing>,
@@ -35,7 +35,8 @@ pub(super) struct Wire {
 impl Wire {
     /// Reads just enough to tell the protocols apart.
     pub(super) async fn open(
-        mut stream: TcpStream,
+        mut stream: Stream,
+        agreed: Option<Protocol>,
         max_head_bytes: usize,
         sending: Moved,
     ) -> io::Result<(Protocol, Self)> {
@@ -46,7 +47,9 @@ impl Wire {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        let protocol = if first.starts_with(b"PR") { Protocol::Http2 } else { Protocol::Http1 };
+        let begins = if first.starts_with(b"PR") { Protocol::Http2 } else { Protocol::Http1 };
+        // What was agreed is kept to: its parser refuses the other.
+        let protocol = agreed.unwrap_or(begins);
         let framing = (protocol == Protocol::Http1).then(|| Framing::new(max_head_bytes));
         let mut wire = Self { stream, first, taken: 0, framing, poisoned: false, sending };
         if let Some(framing) = wire.framing.as_mut()
@@ -120,7 +123,13 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        // What TLS has sealed waits here for the socket; a plain socket has nothing to flush.
+        match &flushed {
+            Poll::Pending => self.sending.held_up(),
+            Poll::Ready(_) => self.sending.free(),
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -205,8 +205,8 @@ impl Backend {
     }
 }
 
-/// Serves `backend` on a free port until the test ends.
-async fn serve_backend(backend: Backend) -> SocketAddr {
+/// Serves `backend` on a free port until the test ends, with TLS where it is given.
+async fn serve_backend(backend: Backend, tls: Option<Arc<rustls::ServerConfig>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -216,7 +216,18 @@ async fn serve_backend(backend: Backend) -> SocketAddr {
                 let backend = backend.clone();
                 async move { backend.answer(request).await }
             });
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            let builder = hyper::server::conn::http1::Builder::new();
+            match &tls {
+                None => drop(tokio::spawn(builder.serve_connection(TokioIo::new(stream), service))),
+                Some(tls) => {
+                    let accepting = tokio_rustls::TlsAcceptor::from(tls.clone()).accept(stream);
+                    tokio::spawn(async move {
+                        if let Ok(stream) = accepting.await {
+                            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+                        }
+                    });
+                }
+            }
         }
     });
     address
@@ -229,7 +240,7 @@ pub(crate) struct Site {
     pub(crate) edge: Arc<Edge>,
     pub(crate) serving: JoinHandle<usize>,
     config: String,
-    _dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// A reply, whole.
@@ -256,14 +267,36 @@ impl Reply {
 
 const CONFIG: &str = include_str!("gateway.toml");
 
-fn parsed(text: &str) -> sekisho_gateway::config::Config {
-    sekisho_gateway::config::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+fn parsed(text: &str, folder: &std::path::Path) -> sekisho_gateway::config::Config {
+    sekisho_gateway::config::parse_in(text, Some(folder)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+}
+
+/// One request on a connection of its own.
+pub(crate) async fn exchange(
+    stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    request: Request<Full<Bytes>>,
+) -> hyper::Result<Reply> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driving = tokio::spawn(connection);
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = body.collect().await?.to_bytes();
+    driving.abort();
+    Ok(Reply { status: head.status, headers: head.headers, body })
 }
 
 impl Site {
     pub(crate) async fn start() -> Self {
+        Self::start_with(None, |text, _| text).await
+    }
+
+    /// The same, with a backend that speaks TLS where it is given, and a configuration that `edit` changed; files that it names
+    /// stand in the folder.
+    pub(crate) async fn start_with(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        edit: impl FnOnce(String, &std::path::Path) -> String,
+    ) -> Self {
         let backend = Backend::default();
-        let behind = serve_backend(backend.clone()).await;
+        let behind = serve_backend(backend.clone(), tls).await;
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(&dir.path().join("state")).unwrap();
         let registry = Arc::new(Registry::isolated());
@@ -271,9 +304,9 @@ impl Site {
         let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
         let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
         let gate = Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone()).unwrap();
-        let config = CONFIG.replace("127.0.0.1:9", &behind.to_string());
+        let config = edit(CONFIG.replace("127.0.0.1:9", &behind.to_string()), dir.path());
         let parts = Parts { clock, registry, latches, switches, gate };
-        let edge = Edge::start(parsed(&config), &state, parts).unwrap();
+        let edge = Edge::start(parsed(&config, dir.path()), &state, parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let threads = Threads::start(2).unwrap();
@@ -283,13 +316,13 @@ impl Site {
             threads,
             sekisho_gateway::server::Descriptors::raised(),
         ));
-        Self { address, backend, edge, serving, config, _dir: dir }
+        Self { address, backend, edge, serving, config, dir }
     }
 
     /// Puts the configuration with one piece changed in force.
     pub(crate) fn reconfigure(&self, from: &str, to: &str) {
         assert!(self.config.contains(from), "{from}");
-        self.edge.replace_config(parsed(&self.config.replacen(from, to, 1)));
+        self.edge.replace_config(parsed(&self.config.replacen(from, to, 1), self.dir.path()));
     }
 
     pub(crate) fn build(
@@ -314,12 +347,7 @@ impl Site {
         let address = self.address;
         async move {
             let stream = TcpStream::connect(address).await.unwrap();
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-            let driving = tokio::spawn(connection);
-            let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-            let body = body.collect().await.unwrap().to_bytes();
-            driving.abort();
-            Reply { status: head.status, headers: head.headers, body }
+            exchange(stream, request).await.unwrap()
         }
     }
 

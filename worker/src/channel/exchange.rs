@@ -228,8 +228,9 @@ async fn look_behind(mut channel: Channel) -> (Option<Channel>, bool) {
         Poll::Pending => (Some(channel), false),
         Poll::Ready(Ok(())) => {
             let Channel { connection, wire, .. } = channel;
-            let parts = connection.into_parts();
-            (None, !parts.read_buf.is_empty() || wire.peek() == super::Peeked::Bytes)
+            let mut parts = connection.into_parts();
+            let more = !parts.read_buf.is_empty() || parts.io.inner_mut().has_more();
+            (None, more || wire.peek() == super::Peeked::Bytes)
         }
         Poll::Ready(Err(error)) => (None, super::is_stray(&error)),
     }
