@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod cost;
 pub mod demo;
 pub mod dialect;
+pub mod goodput;
 pub mod incidents;
 pub mod kiosk;
 pub mod layers;

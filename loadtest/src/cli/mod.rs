@@ -3,6 +3,7 @@
 mod cost;
 mod demo;
 mod gateway;
+mod goodput;
 mod incidents;
 mod layers;
 mod legacy;
@@ -41,6 +42,8 @@ enum Command {
     Layers(layers::Args),
     /// CPU per request of nginx, HAProxy, Envoy and the gateway in front of the same backend.
     Cost(cost::Args),
+    /// Goodput under overload: HAProxy, Envoy, nginx, nobody and the gateway in front of the same backend.
+    Goodput(goodput::Args),
     /// The gateway itself.
     #[command(hide = true, disable_help_flag = true)]
     Gateway(gateway::Args),
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Restart(args) => restart::run(args),
         Command::Layers(args) => layers::run(args),
         Command::Cost(args) => cost::run(args),
+        Command::Goodput(args) => goodput::run(args),
         Command::Gateway(args) => gateway::run(args),
         Command::Mutations(args) => mutations::run(args),
     };

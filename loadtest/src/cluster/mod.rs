@@ -2,6 +2,7 @@
 
 mod admin;
 mod gateway;
+mod peer;
 mod process;
 pub mod prometheus;
 mod protection;
@@ -9,6 +10,7 @@ mod town;
 
 pub use admin::{Admin, OpenLatch};
 pub use gateway::{Gateway, Site};
+pub use peer::Peer;
 pub use process::{Process, StartError, cpu_of_tree};
 pub use protection::{brisk, is_refused_without, protecting, without_check};
 pub use town::{FaultLog, Logs, Town, TownPlan};

@@ -1,7 +1,6 @@
 //! What a proxy costs: the same backend behind nginx, HAProxy, Envoy and the gateway, measured in CPU per request.
 
 pub mod measure;
-pub mod peer;
 mod rows;
 mod run;
 

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::measure::{Sample, Standing, Visitor, measure, median, stand};
-use super::peer::Peer;
 use super::rows::{Gate, ROWS, Row, configured};
-use crate::cluster::{Process, Site, Town, TownPlan, brisk, protecting};
+use crate::cluster::{Peer, Process, Site, Town, TownPlan, brisk, protecting};
 use crate::legacy::{Form, PaperStyle};
 use crate::report::Step;
 
@@ -79,7 +78,7 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
             comparison.absent.push(peer.name().to_owned());
             continue;
         };
-        let (process, address) = peer.start(&program, town.issuer(), dir.path()).await?;
+        let (process, address) = peer.start(&program, plain(peer), &[], town.issuer(), dir.path()).await?;
         contestants.push(contestant(peer.name(), None, process, address, &town, plan.at_once).await?);
     }
     for (gate, place) in
@@ -116,6 +115,15 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
         comparison.cpu_us.entry(load).or_default().insert(proxy, cpu);
     }
     Ok(comparison)
+}
+
+/// A peer's configuration as plain as its manual allows.
+fn plain(peer: Peer) -> &'static str {
+    match peer {
+        Peer::Nginx => include_str!("../../peers/nginx.conf"),
+        Peer::Haproxy => include_str!("../../peers/haproxy.cfg"),
+        Peer::Envoy => include_str!("../../peers/envoy.yaml"),
+    }
 }
 
 /// Measurements of a whole comparison, for the progress bar.
@@ -184,5 +192,18 @@ impl fmt::Display for Comparison {
              answer, which makes three exchanges of one. Of a certificate every page is read, and its backend connection is\n\
              opened for it alone, except in the row `reused connection`."
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_peer_is_told_where_to_listen() {
+        for peer in Peer::ALL {
+            let in_use: String = plain(peer).lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+            assert!(in_use.contains("{listen}") || in_use.contains("{port}"), "{}", peer.name());
+        }
     }
 }

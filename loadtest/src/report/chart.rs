@@ -102,7 +102,7 @@ pub(super) fn chart(title: &str, unit: &str, seconds: usize, lines: &[Line<'_>],
 }
 
 /// Colours of the classes, for readers that do not apply the page's style to a drawing.
-pub(super) const COLOURS: [(&str, &str); 6] =
+pub(crate) const COLOURS: [(&str, &str); 6] =
     [("c1", "#6e7781"), ("c2", "#1a7f37"), ("c3", "#d1242f"), ("c4", "#9a6700"), ("c5", "#0969da"), ("c6", "#8250df")];
 
 fn colour(class: &str) -> &'static str {

@@ -116,7 +116,7 @@ fn tone(harms: u64) -> &'static str {
     if harms == 0 { "good" } else { "bad" }
 }
 
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

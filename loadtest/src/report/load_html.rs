@@ -2,21 +2,14 @@
 
 use std::fmt::Write;
 
-use super::chart::{COLOURS, Line, Span, chart};
-use super::html::{STYLE, escape};
+use super::chart::{Line, Span, chart};
+use super::html::escape;
+use super::page::page_head;
 use crate::run::{Report, Second, Stopped, Summary};
-
-const MORE_STYLE: &str = "
-figure{margin:1.2rem 0}figcaption{font-weight:600}svg{width:100%;height:auto;display:block}
-.key{font-weight:400;font-size:.86rem;margin-left:.8rem}.key::before{content:'\u{2014} ';font-weight:700}
-.line{stroke:currentColor}.grid{stroke:var(--line);stroke-width:1}.tick,.name{font-size:12px;fill:var(--dim)}
-.stage{fill:var(--card);stroke:var(--line)}.fault{fill:var(--bad-bg);opacity:.7}
-td.text,th.text{text-align:left}pre{white-space:pre-wrap;background:var(--card);padding:.6rem .8rem;border-radius:.4rem}";
 
 /// Writes the whole page.
 pub fn load_page(report: &Report) -> String {
-    let mut page = String::with_capacity(128 * 1024);
-    let colours: String = COLOURS.iter().map(|(class, colour)| format!(".{class}{{color:{colour}}}")).collect();
+    let mut page = page_head(&format!("Sekisho: {}", report.plan));
     let harms: u64 = report.harms.values().sum();
     let goodput = report.goodput().map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0));
     let papers: u64 = report.series.iter().map(|second| second.papers).sum();
@@ -24,8 +17,7 @@ pub fn load_page(report: &Report) -> String {
     let tone = |good: bool| if good { "good" } else { "bad" };
     let _ = write!(
         page,
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Sekisho: {0}</title><style>{STYLE}{MORE_STYLE}{colours}</style><h1>Sekisho 関所: {0}</h1><p>{1}</p>\
+        "<h1>Sekisho 関所: {0}</h1><p>{1}</p>\
          <p class=\"dim\">{2} · {3} · {4:.0} s · seed {5} · {6}</p><div class=\"sum\">\
          <div><b class=\"{7}\">{8}</b>exit {9}</div><div><b class=\"{10}\">{harms}</b>harmful of {11} judged</div>\
          <div><b>{goodput}</b>of sessions served</div><div><b>{papers}</b>certificates handed out</div>\

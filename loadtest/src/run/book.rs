@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::figures::{Figures, Under, holds};
 use super::ground::Stop;
+use super::heard::Heard;
 use super::person::Left;
 use super::residents::text_of;
 use super::series::{Second, Series};
@@ -82,6 +83,8 @@ pub(super) struct Around {
     pub(super) began: Instant,
     pub(super) in_flight: Arc<AtomicU64>,
     pub(super) stop: Stop,
+    /// Is told of every answer.
+    pub(super) heard: Box<dyn FnMut(&Heard) + Send>,
 }
 
 /// Keeps the book until it is over; `show` is called once a second, with that second and the sums so far.
@@ -114,7 +117,10 @@ pub(super) fn keep(around: Around, notes: Receiver<Note>, mut show: impl FnMut(&
         }
     }
     // Whatever was acknowledged at the end is in the logs by then.
-    std::thread::sleep(SETTLED_AFTER);
+    let plan = &book.around.plan;
+    if !(plan.alongside.is_empty() && plan.faults.is_empty()) {
+        std::thread::sleep(SETTLED_AFTER);
+    }
     book.read_logs();
     book.judge(true);
     Closed { figures: book.figures, seconds: book.series.finish(), examples: book.examples }
@@ -183,11 +189,14 @@ impl Book {
 
     fn answer(&mut self, answer: Box<Answer>) {
         let (under, latency) = (answer.under, answer.done.saturating_duration_since(answer.intended));
-        self.series.answered(self.since(answer.done), under.outcome, latency);
+        let at = self.since(answer.done);
+        self.series.answered(at, under.outcome, latency);
+        let socket = answer.done.saturating_duration_since(answer.sent);
+        (self.around.heard)(&Heard { at, step: under.step, city: under.city, outcome: under.outcome, latency, socket });
         let answers = self.figures.answers.entry(under).or_default();
         answers.count += 1;
         answers.latency.record(latency);
-        answers.socket.record(answer.done.saturating_duration_since(answer.sent));
+        answers.socket.record(socket);
         if !matches!(under.outcome, Outcome::Released | Outcome::Answered) {
             *self.figures.reasons.entry((under.outcome, answer.reason.clone())).or_default() += 1;
         }
@@ -295,6 +304,7 @@ mod tests {
             began: Instant::now(),
             in_flight: Arc::default(),
             stop: Stop::default(),
+            heard: Box::new(|_| {}),
         })
     }
 

@@ -6,6 +6,7 @@ mod book;
 mod change;
 mod figures;
 mod ground;
+mod heard;
 mod outcome;
 mod pacer;
 mod people;
@@ -14,6 +15,7 @@ mod reconcile;
 mod residents;
 mod series;
 mod site;
+mod standing;
 mod times;
 mod timetable;
 mod verdict;
@@ -27,15 +29,18 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio_util::task::TaskTracker;
 
+pub use heard::Heard;
 pub use outcome::{FaultLine, RankLine, Report, ShedLine, StageLine, StepLine};
 pub use reconcile::{Compared, Reconciled};
 pub use series::Second;
+pub use standing::{Standing, run_at};
 pub use times::{Summary, Times};
 pub use verdict::{Exit, Ruled, Stopped};
 
 use book::{Around, Note};
 use figures::Figures;
 use ground::{Ground, Stop};
+use people::People;
 use site::Tested;
 
 use crate::plan::Plan;
@@ -75,7 +80,27 @@ pub async fn run(
     look: impl FnMut(&Glance) + Send + 'static,
 ) -> anyhow::Result<Report> {
     let plan = Arc::new(plan);
-    let (mut tested, people) = Tested::start(&plan, &program, &base).await?;
+    let (tested, people) = Tested::start(&plan, &program, &base).await?;
+    carry_out(plan, tested, people, Ending::Drained, look, |_| {}).await
+}
+
+/// What becomes of those who are still at a kiosk after the last stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// They are waited for.
+    Drained,
+    /// They are broken off at once.
+    BrokenOff,
+}
+
+async fn carry_out(
+    plan: Arc<Plan>,
+    mut tested: Tested,
+    people: People,
+    ending: Ending,
+    look: impl FnMut(&Glance) + Send + 'static,
+    heard: impl FnMut(&Heard) + Send + 'static,
+) -> anyhow::Result<Report> {
     let before = tested.counters().await?;
     let generator = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -93,6 +118,7 @@ pub async fn run(
         began,
         in_flight: Arc::clone(&in_flight),
         stop: stop.clone(),
+        heard: Box::new(heard),
     };
     let keeping = std::thread::Builder::new().name("book".to_owned()).spawn({
         let mut look = look;
@@ -124,7 +150,8 @@ pub async fn run(
     })?;
     joined(pacing).await?;
     tracker.close();
-    let drained = tokio::time::timeout(drain(&plan), tracker.wait()).await.is_ok();
+    let patience = if ending == Ending::Drained { drain(&plan) } else { Duration::ZERO };
+    let drained = tokio::time::timeout(patience, tracker.wait()).await.is_ok();
     if let Some(town) = &tested.town {
         town.world().pace().freeze(false);
     }

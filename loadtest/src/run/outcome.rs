@@ -12,6 +12,7 @@ use super::verdict::{Exit, Ruled, Stopped, exit, rule};
 use crate::auditor::Harm;
 use crate::plan::threshold::{Rank, Step};
 use crate::plan::{Outcome, Plan, Scheduled};
+use crate::report::machine;
 
 /// The layout of the JSON; a reader of another one must refuse it.
 const LAYOUT: u32 = 1;
@@ -293,18 +294,4 @@ fn step_line(figures: &Figures, step: Step, judged: impl Fn(&Under) -> bool) -> 
         }
     }
     StepLine { step: step.word(), outcomes, latency: latency.summary() }
-}
-
-/// Processor, cores, memory and kernel, as the machine tells them.
-fn machine() -> String {
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let after = |text: String, key: &str| {
-        let line = text.lines().find(|line| line.starts_with(key)).map(str::to_owned);
-        line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())).unwrap_or_else(|| "unknown".to_owned())
-    };
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let model = after(read("/proc/cpuinfo"), "model name");
-    let memory = after(read("/proc/meminfo"), "MemTotal");
-    let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
-    format!("{model}, {cores} cores, {memory}, Linux {kernel}")
 }

@@ -62,6 +62,19 @@ impl Tested {
         Ok((tested, people))
     }
 
+    /// What stands in front of a town already, and goes on standing.
+    pub(super) fn standing(target: SocketAddr, name: &str, town: &Arc<Town>, metrics: Option<Address>) -> Self {
+        Self {
+            target,
+            shown_as: name.to_owned(),
+            town: Some(Arc::clone(town)),
+            by_text: TextAuditor::default(),
+            metrics,
+            gateway: None,
+            _dir: None,
+        }
+    }
+
     /// Somebody else's gateway, with the people that the plan's list names.
     async fn at(plan: &Plan, url: &Address, base: &Path) -> anyhow::Result<(Self, People)> {
         let list = plan.population.residents.as_ref().ok_or_else(|| {

