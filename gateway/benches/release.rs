@@ -15,6 +15,7 @@ use sekisho_gateway::bound::Bound;
 use sekisho_gateway::clock::Clock;
 use sekisho_gateway::config::Config;
 use sekisho_gateway::latch::Latches;
+use sekisho_gateway::record::SEGMENT_BYTES;
 use sekisho_gateway::registry::{Enabled, Registry};
 use sekisho_gateway::release::Gate;
 use sekisho_gateway::state_dir::StateDir;
@@ -56,7 +57,7 @@ fn bench() -> Bench {
     let (registry, clock) = (Arc::new(Registry::isolated()), Clock::fixed(now()));
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
     let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
-    let gate = Gate::open(&state, registry.clone(), latches, switches, clock).unwrap();
+    let gate = Gate::open(&state, registry.clone(), latches, switches, clock, SEGMENT_BYTES).unwrap();
     let config = sekisho_gateway::config::parse(include_str!("release.toml"));
     let config = Arc::new(config.unwrap_or_else(|m| panic!("{m:#?}")));
     gate.in_force().set(config.clone());

@@ -63,6 +63,7 @@ pub fn admin_routes(edge: Arc<Edge>, key: AdminKey) -> Router {
         .route("/switches", get(operate::switches).post(operate::switch_off))
         .route("/switches/{id}/clear", post(operate::switch_on))
         .route("/requests/{id}", get(operate::explain))
+        .route("/audit/looks", post(operate::look))
         .route("/lanes", get(operate::lanes))
         .route("/attempts/{number}/abandon", post(operate::abandon))
         .route("/backends", get(operate::backends))

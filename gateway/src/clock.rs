@@ -64,6 +64,12 @@ impl Clock {
         Self(Arc::new(move || at))
     }
 
+    /// As a test says.
+    #[cfg(test)]
+    pub(crate) fn of(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
     /// Now.
     pub fn now(&self) -> Timestamp {
         (self.0)()

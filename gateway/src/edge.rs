@@ -192,7 +192,7 @@ impl Edge {
     /// [`crate::record::EXPORT_EVERY`]; writes files.
     pub fn export_head(&self) {
         let records = self.gate.records();
-        records.export_head(None);
+        records.export_head(self.config.load().audit.head_file.as_deref());
         records.turn_when_old();
     }
 

@@ -12,6 +12,7 @@ pub mod dispatch;
 pub mod drain;
 pub mod durable_log;
 pub mod edge;
+pub mod evidence;
 pub mod fetch;
 pub mod latch;
 pub mod layer;

@@ -5,7 +5,9 @@
 mod entry;
 mod explain;
 mod export;
+mod find;
 mod head;
+mod retention;
 mod segments;
 mod snapshot;
 mod verify;
@@ -26,12 +28,14 @@ use crate::state_dir::{CheckpointKey, StateDir};
 pub use entry::{About, Dropped, Ended, Fate, Finished, Intent, Operated, Record, Recovered, Said, Started, Withheld};
 pub use explain::Explanation;
 pub use export::{EXPORT_EVERY, HEAD_FILE};
+pub use find::{Filter, export, find};
 pub use head::SignedHead;
+pub use retention::TIDY_EVERY;
 pub use snapshot::Memory;
 pub use verify::{Head, Verification, verify};
 
-/// A new segment is begun beyond this size.
-const SEGMENT_BYTES: u64 = 64 << 20;
+/// A new segment is begun beyond this size, where the configuration names no other.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
 /// And at the latest after this, so that what is kept too long is in segments of its own.
 const SEGMENT_LASTS: SignedDuration = SignedDuration::from_hours(24);
 
@@ -169,10 +173,10 @@ impl Records {
     }
 
     /// The records of `state`, signed with its key; says in them who writes from here on.
-    pub fn of(state: &StateDir, memory: Memory, clock: Clock) -> Result<Arc<Self>, RecordsError> {
+    pub fn of(state: &StateDir, memory: Memory, clock: Clock, segment_bytes: u64) -> Result<Arc<Self>, RecordsError> {
         let key = state.checkpoint_key().clone();
         let public = key.public().to_string();
-        let options = Options { key: Some(key), ..Options::default() };
+        let options = Options { segment_bytes, key: Some(key), ..Options::default() };
         let records = Self::open_with(&state.path("records"), memory, clock.clone(), options)?;
         let (at, epoch, build) = (clock.now(), state.epoch().0, env!("CARGO_PKG_VERSION").to_owned());
         let _ = records.append_lazy(&Record::Started(Started { at, epoch, build, key: public }));

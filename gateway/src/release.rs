@@ -4,6 +4,7 @@
 
 mod in_force;
 mod judge;
+mod sealing;
 mod verify;
 mod withheld;
 
@@ -22,6 +23,7 @@ use crate::body::Body;
 use crate::bound::Bound;
 use crate::clock::Clock;
 use crate::durable_log::{Durable, NotDurable};
+use crate::evidence::{self, EvidenceStore};
 use crate::latch::{EvidenceId, Failure, Latches, Setting};
 use crate::outcome::Outcome;
 use crate::problem::Code;
@@ -58,6 +60,8 @@ pub struct GateParts {
     pub in_force: InForce,
     /// Kill switches.
     pub switches: Arc<Switches>,
+    /// Sealed evidence.
+    pub evidence: Arc<EvidenceStore>,
 }
 
 /// The release gate of one process.
@@ -68,6 +72,8 @@ pub struct Gate(Arc<GateParts>);
 struct Kept {
     withheld: Withheld,
     evidence: Durable,
+    /// The sealed answer, while it is written.
+    file: Option<sealing::Written>,
     setting: Option<Setting>,
 }
 
@@ -108,9 +114,10 @@ impl Gate {
         latches: Arc<Latches>,
         switches: Arc<Switches>,
         clock: Clock,
+        segment_bytes: u64,
     ) -> Result<Self, RecordsError> {
-        let records = Records::of(state, Memory::default(), clock.clone())?;
-        Ok(Self::on(records, state, registry, latches, switches, clock))
+        let records = Records::of(state, Memory::default(), clock.clone(), segment_bytes)?;
+        Self::on(records, state, registry, latches, switches, clock)
     }
 
     /// The same on records that are open already.
@@ -121,8 +128,10 @@ impl Gate {
         latches: Arc<Latches>,
         switches: Arc<Switches>,
         clock: Clock,
-    ) -> Self {
-        Self::new(GateParts {
+    ) -> Result<Self, RecordsError> {
+        let evidence = EvidenceStore::open(state.root());
+        let evidence = evidence.map_err(|error| RecordsError::Io { path: state.path(evidence::FOLDER), error })?;
+        Ok(Self::new(GateParts {
             registry,
             records,
             latches,
@@ -131,12 +140,41 @@ impl Gate {
             clock,
             in_force: InForce::default(),
             switches,
-        })
+            evidence: Arc::new(evidence),
+        }))
+    }
+
+    /// Removes what was kept for as long as it must be, and begins a new key of pseudonyms where it is time. Writes files: to be called
+    /// now and then, away from requests.
+    pub fn tidy(&self, audit: &crate::config::Audit) {
+        let parts = &*self.0;
+        let now = parts.clock.now();
+        match parts.evidence.forget(now, audit.evidence_keep) {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "sealed answers were removed: their time was over"),
+            Err(error) => tracing::error!(%error, "old sealed answers could not be removed"),
+        }
+        if let Err(error) = parts.records.drop_old(audit.keep) {
+            tracing::error!(%error, "old records could not be removed");
+        }
+        let began = parts.records.began().unwrap_or(now);
+        match parts.keys.pseudonym.turn(now, began, audit.pseudonym_period, audit.keep) {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!("the keys of pseudonyms were changed: a new one is in use, or an old one was destroyed")
+            }
+            Err(error) => tracing::error!(%error, "the keys of pseudonyms could not be changed"),
+        }
     }
 
     /// The configuration that answers leave under.
     pub fn in_force(&self) -> &InForce {
         &self.0.in_force
+    }
+
+    /// Where sealed evidence is.
+    pub fn evidence(&self) -> &EvidenceStore {
+        &self.0.evidence
     }
 
     /// The records it writes.
@@ -156,7 +194,7 @@ impl Gate {
         attested: Attested,
         found: Option<Finding>,
     ) -> Result<Released<Answered>, Withheld> {
-        let Kept { withheld, evidence, setting } = match self.judge(bound, attested, found) {
+        let Kept { withheld, evidence, file, setting } = match self.judge(bound, attested, found) {
             Ok(released) => return Ok(released),
             Err(kept) => *kept,
         };
@@ -164,6 +202,9 @@ impl Gate {
         // What an operator must look at is kept as safely as the latch that asks for it; both are queued already.
         if evidence.await.is_err() {
             tracing::error!(request = %bound.context().id(), "the evidence of a latch could not be recorded");
+        }
+        if let Some(file) = file {
+            file.done().await;
         }
         // A latch that is not durable still holds in memory, and on such a disk nothing is released.
         Err(withheld.latched(setting.durable().await))
@@ -213,6 +254,7 @@ impl Gate {
         let tenant = parts.registry.tenant(bound.facts().municipality);
         let must_be_checked = route.operation.speaks_of_resident();
         let marks = judged.marks;
+        let observed = judged.observed;
         let verified = verify::verify(
             judged.answered,
             verify::Judgement { seal, findings: &judged.findings, must_be_checked, mode },
@@ -228,7 +270,7 @@ impl Gate {
                 } else {
                     let reason = withheld::reason(seal, &judged.findings);
                     // Nobody waits here: `observe` suspends nothing, and what is queued is written all the same.
-                    drop(self.suspect(bound, released.value(), &judged.findings, reason, document));
+                    drop(self.suspect(bound, released.value(), observed, &judged.findings, reason, document));
                     settlement.surprised(reason);
                 }
                 Ok(released)
@@ -236,7 +278,7 @@ impl Gate {
             Err(answered) => {
                 let reason = withheld::reason(seal, &judged.findings);
                 settlement.surprised(reason);
-                let mut kept = self.suspect(bound, &answered, &judged.findings, reason, document);
+                let mut kept = self.suspect(bound, &answered, observed, &judged.findings, reason, document);
                 // Nothing speaks against it: the time was over before everything could be asked.
                 let open = |f: &Finding| matches!(f.verdict, Verdict::Match | Verdict::Unverifiable { .. });
                 if seal.is_ok() && judged.findings.iter().all(open) && Instant::now() >= bound.context().deadline() {
@@ -252,12 +294,14 @@ impl Gate {
         &self,
         bound: &Bound,
         answered: &Answered,
+        observed: Option<serde_json::Value>,
         findings: &[Finding],
         reason: &'static str,
         document: DocumentKind,
     ) -> Kept {
         let parts = &*self.0;
-        let record = crate::record::Withheld { about: answered.about.clone(), reason: reason.to_owned() };
+        let (sealed, file) = sealing::seal(parts, bound, answered, observed, findings, reason).unzip();
+        let record = crate::record::Withheld { about: answered.about.clone(), reason: reason.to_owned(), sealed };
         let bytes = Record::Withheld(record).to_bytes().unwrap_or_default();
         let evidence = EvidenceId::of(&bytes);
         let recorded = parts.records.append_bytes(&bytes);
@@ -274,7 +318,8 @@ impl Gate {
             at: parts.clock.now(),
         };
         let setting = parts.latches.judge(crate::latch::consequence(findings), &failure);
-        Kept { withheld: Withheld::new(reason, Some(evidence)), evidence: recorded, setting }
+        let withheld = Withheld::new(reason, Some(evidence));
+        Kept { withheld, evidence: recorded, file: file.flatten(), setting }
     }
 
     /// Makes the release durable, looks again, and hands the answer to the response writer. `waits` says whether the kiosk still does.

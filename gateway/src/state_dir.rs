@@ -4,6 +4,7 @@
 
 mod durable;
 mod keys;
+mod pseudonym;
 mod signing;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use sekisho_issuance::fence::Epoch;
 
 pub(crate) use durable::replace as replace_durably;
-pub use keys::{AdminKey, Keys, Pseudonym, PseudonymKey, RecordKey};
+pub use keys::{AdminKey, Keys, Pseudonym, RecordKey};
+pub use pseudonym::PseudonymKeys;
 pub use signing::{CheckpointKey, CheckpointPublic};
 
 /// The layout that this build writes; it opens the one before too and brings it up to this one.
@@ -26,6 +28,8 @@ pub const FORMAT: u32 = 2;
 
 const VERSION_FILE: &str = "version";
 const CHECKPOINT_KEY_FILE: &str = "checkpoint.key";
+const KEYS_FILE: &str = "keys";
+const PSEUDONYMS_FILE: &str = "pseudonyms";
 const LOCK_FILE: &str = "lock";
 const STARTS_FILE: &str = "starts";
 const CLEAN_FILE: &str = "clean-shutdown";
@@ -120,7 +124,7 @@ impl StateDir {
         let found = check_version(root)?;
         let starts = next_start(root, found == Found::Nothing)?;
         let first = starts == 1;
-        let keys = Keys::load(&root.join("keys"), false)?;
+        let keys = Keys::load(&root.join(KEYS_FILE), false)?;
         let admin_key = AdminKey::load(&root.join("admin.key"))?;
         let checkpoint_key = CheckpointKey::load(&root.join(CHECKPOINT_KEY_FILE))?;
         if found == Found::Before {
@@ -191,6 +195,11 @@ pub fn checkpoint_public(root: &Path) -> Result<CheckpointPublic, StateDirError>
     let path = root.join(CHECKPOINT_KEY_FILE);
     let there = fs::metadata(&path).map_err(|error| StateDirError::Io { path: path.clone(), error });
     there.and_then(|_| CheckpointKey::load(&path)).map(|key| key.public())
+}
+
+/// Every key of pseudonyms that `root` keeps, for commands; makes nothing.
+pub fn pseudonym_keys(root: &Path) -> Result<PseudonymKeys, StateDirError> {
+    Keys::load(&root.join(KEYS_FILE), false).map(|keys| keys.pseudonym)
 }
 
 /// The address that the process using `root` published. For commands; opens nothing and locks nothing.
@@ -295,7 +304,7 @@ fn check_version(root: &Path) -> Result<Found, StateDirError> {
 /// Counts this start, durably, before anything is done under it. Zero is written before the keys are made, one after.
 fn next_start(root: &Path, fresh: bool) -> Result<u64, StateDirError> {
     let path = root.join(STARTS_FILE);
-    let keys = root.join("keys");
+    let keys = root.join(KEYS_FILE);
     let write = |count: u64| {
         durable::replace(&path, format!("{count}\n").as_bytes())
             .map_err(|error| StateDirError::Io { path: path.clone(), error })

@@ -7,6 +7,7 @@ use jiff::civil::{Date, DateTime, Time, Weekday};
 use sekisho_issuance::certificate::Kind;
 use sekisho_issuance::id::MunicipalityCode;
 
+use crate::evidence::EvidenceKey;
 use crate::route::Mode;
 
 /// Days on which a whole country rests, besides Saturdays and Sundays.
@@ -33,6 +34,8 @@ pub struct Tenant {
     pub holidays: Holidays,
     /// How many different persons clear a latch of it.
     pub approvers: usize,
+    /// To whom evidence of its answers is sealed; absent = `[audit] evidence_key`.
+    pub evidence_key: Option<EvidenceKey>,
 }
 
 /// When a municipality is served, Japan Standard Time.
@@ -156,6 +159,7 @@ pub(crate) mod tests {
             kinds: None,
             holidays: Holidays::default(),
             approvers: 1,
+            evidence_key: None,
         }
     }
 

@@ -156,6 +156,28 @@ async fn told(admin: &Admin, request: RequestId) -> Option<Value> {
     serde_json::to_value(explanation).ok()
 }
 
+/// `{ "action": "audit_open", "about": "...", "name": "...", "reason": "..." }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Look {
+    action: String,
+    about: String,
+    name: Option<String>,
+    reason: Option<String>,
+}
+
+/// Somebody is about to look into the records on this machine; what they look for never stands here.
+pub(super) async fn look(State(admin): State<Admin>, Json(look): Json<Look>) -> Response {
+    if !matches!(look.action.as_str(), "audit_find" | "audit_export" | "audit_open") {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "is no look into the records");
+    }
+    let word = look.name.zip(look.reason);
+    match recorded(&admin, &look.action, &look.about, word).await {
+        Ok(()) => Json(json!({ "recorded": true })).into_response(),
+        Err(refused) => refused,
+    }
+}
+
 pub(super) async fn lanes(State(admin): State<Admin>) -> Response {
     let backends: Vec<_> = admin
         .edge

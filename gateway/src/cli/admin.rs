@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -227,6 +227,20 @@ pub(super) fn run(command: AdminCommand, out: &mut impl Write) -> u8 {
             FAILED
         }
     }
+}
+
+/// Has the running gateway record that somebody looks into its records. `Err` where it does not run, or could not record it.
+pub(super) fn record_a_look(
+    config: &Path,
+    action: &str,
+    about: &str,
+    word: Option<(&str, &str)>,
+) -> anyhow::Result<()> {
+    let at = At { config: config.to_owned() };
+    let (name, reason) = word.unzip();
+    let body = json!({ "action": action, "about": about, "name": name, "reason": reason });
+    let (good, text) = ask(post(at, "/audit/looks".to_owned(), body))?;
+    if good { Ok(()) } else { bail!("{}", text.trim_end()) }
 }
 
 fn ask(question: Question) -> anyhow::Result<(bool, String)> {

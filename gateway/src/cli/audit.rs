@@ -1,5 +1,8 @@
 //! `audit ...`: proves the records and looks into them, also from a copy on another machine. Changes nothing.
 
+mod look;
+mod open;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,6 +20,14 @@ use crate::state_dir::{CheckpointPublic, checkpoint_public};
 pub(super) enum AuditCommand {
     /// Proves that no record was changed or cut off, against heads that were exported.
     Verify(VerifyArgs),
+    /// Prints records as JSON lines: of a request, a period, a municipality, a kind, an outcome, a person.
+    Find(look::FindArgs),
+    /// Prints every record of a period as JSON lines, each with its place in the chain.
+    Export(look::ExportArgs),
+    /// Makes one person's evidence key, away from the gateway. Two persons are needed to open.
+    Keygen(open::KeygenArgs),
+    /// Opens sealed evidence with two persons' keys, so that victims can be named.
+    Open(open::OpenArgs),
     /// Prints the head that was exported last.
     Head(Where),
     /// Prints the public key that signs heads and checkpoints.
@@ -60,10 +71,31 @@ impl Where {
     }
 }
 
+impl Where {
+    /// Has the gateway record a look at its own records. `Err` where it could not.
+    fn record_a_look(&self, action: &str, about: &str, word: Option<(&str, &str)>) -> anyhow::Result<()> {
+        let config = self.config.as_ref().context("a gateway is named by --config, not by --state")?;
+        super::admin::record_a_look(config, action, about, word)
+    }
+
+    /// The same where it need not succeed: records must be readable while the gateway is down.
+    fn say_that_somebody_looks(&self, action: &str, about: &str) {
+        if self.config.is_some()
+            && let Err(error) = self.record_a_look(action, about, None)
+        {
+            eprintln!("this look is not recorded: {error:#}");
+        }
+    }
+}
+
 /// Does it, prints JSON, and says by the exit code whether all is well.
 pub(super) fn run(command: AuditCommand, out: &mut impl Write) -> u8 {
     let done = match command {
         AuditCommand::Verify(args) => verify(&args, out),
+        AuditCommand::Find(args) => look::find(&args, out),
+        AuditCommand::Export(args) => look::export(&args, out),
+        AuditCommand::Keygen(args) => open::keygen(&args, out),
+        AuditCommand::Open(args) => open::open(&args, out),
         AuditCommand::Head(place) => head(&place, out),
         AuditCommand::Key(place) => key(&place, out),
     };
@@ -124,3 +156,6 @@ fn print(out: &mut impl Write, value: &serde_json::Value) -> anyhow::Result<()> 
     writeln!(out, "{value:#}")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::{Edge, Parts, SWEEP_EVERY};
 use crate::latch::Latches;
-use crate::record::EXPORT_EVERY;
+use crate::record::{EXPORT_EVERY, TIDY_EVERY};
 use crate::registry::{Registry, UPKEEP_EVERY};
 use crate::release::Gate;
 use crate::reload::{NotReloaded, reload};
@@ -66,8 +66,9 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).context("latches")?);
     let switches = Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).context("switches")?;
     let switches = Arc::new(switches);
-    let gate =
-        Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone()).context("records")?;
+    let segment_bytes = config.audit.segment_bytes;
+    let gate = Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone(), segment_bytes);
+    let gate = gate.context("records")?;
     let records = gate.records().clone();
     let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), switches: switches.clone(), gate };
     let listen = config.listeners.server.listen;
@@ -137,6 +138,7 @@ async fn upkeep(edge: Arc<Edge>) {
     let mut sheds = tokio::time::interval(SHEDS_EVERY);
     let mut switches = tokio::time::interval(FILES_EVERY);
     let mut head = tokio::time::interval(EXPORT_EVERY);
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
     loop {
         tokio::select! {
             _ = sweep.tick() => {
@@ -145,18 +147,18 @@ async fn upkeep(edge: Arc<Edge>) {
             }
             _ = samples.tick() => edge.registry.run_upkeep(),
             _ = switches.tick() => edge.read_switch_files(),
-            _ = head.tick() => export_head(&edge).await,
+            _ = head.tick() => apart(&edge, "the head of the records", |edge| edge.export_head()).await,
+            _ = tidy.tick() => apart(&edge, "tidying up", |edge| edge.gate.tidy(&edge.config().audit)).await,
             _ = sheds.tick() => edge.registry.log.flush(),
         }
     }
 }
 
-/// Writes files, so not on a thread that has a runtime's timers.
-async fn export_head(edge: &Arc<Edge>) {
+/// For what writes files: not on a thread that has a runtime's timers.
+async fn apart(edge: &Arc<Edge>, what: &'static str, act: impl FnOnce(&Edge) + Send + 'static) {
     let edge = edge.clone();
-    let exported = tokio::task::spawn_blocking(move || edge.export_head()).await;
-    if let Err(error) = exported {
-        tracing::error!(%error, "the head of the records could not be exported");
+    if let Err(error) = tokio::task::spawn_blocking(move || act(&edge)).await {
+        tracing::error!(%error, what, "was not done");
     }
 }
 

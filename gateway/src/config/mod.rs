@@ -1,5 +1,6 @@
 //! The configuration: read once, every mistake collected, compiled and then frozen. Never half applied.
 
+mod audit;
 mod backends;
 mod clock;
 mod dialects;
@@ -35,6 +36,7 @@ use crate::tls::ServerTls;
 use section::{Placed, Section};
 use source::Findings;
 
+pub use audit::Audit;
 pub use backends::Backend;
 pub use listeners::{Listeners, Server, SessionLimits};
 pub(crate) use routes::{CARD_FIELD, MUNICIPALITY_FIELD};
@@ -56,6 +58,8 @@ pub struct Config {
     pub mode: Mode,
     /// Who says that the clock is right.
     pub clock: Trust,
+    /// How long records and evidence are kept, and to whom evidence is sealed.
+    pub audit: Audit,
     /// Backends by name.
     pub backends: BTreeMap<Arc<str>, Backend>,
     /// Declared operations.
@@ -155,6 +159,7 @@ pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake
     let mode = mode(&mut root, None, &mut found);
     let listeners = listeners::read(&mut root, &mut found);
     let clock = clock::read(&mut root, &mut found);
+    let audit = audit::read(&mut root, &mut found);
     let backends = backends::read(&mut root, &mut found);
     let dialects = dialects::read(&mut root, &mut found);
     let lookups = lookups::read(&mut root, &backends, &dialects, &mut found);
@@ -183,7 +188,19 @@ pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake
             let learned = routes.iter().any(|route| route.learn.iter().any(|rule| rule.fact == FactName::Session));
             let session_scope = if learned { Scope::Backend } else { Scope::Kiosk };
             let routes = Routes::new(routes);
-            Ok(Config { listeners, mode, clock, backends, routes, session_scope, tenants, tenant_files, notes, digest })
+            Ok(Config {
+                listeners,
+                mode,
+                clock,
+                audit,
+                backends,
+                routes,
+                session_scope,
+                tenants,
+                tenant_files,
+                notes,
+                digest,
+            })
         }
         _ => Err(mistakes),
     }

@@ -81,10 +81,22 @@ pub(super) fn one(
         latch.finish(found);
         approvers.map(|count| count.value)
     });
+    let evidence_key = super::audit::evidence_key(&mut section, found);
     section.finish(found);
     let (code, name, hours) = (code?, name?, hours?);
     let approvers = approvers.unwrap_or(1);
-    Some(Tenant { code, name, contact, enabled, mode, hours, kinds, holidays: holidays.clone(), approvers })
+    Some(Tenant {
+        code,
+        name,
+        contact,
+        enabled,
+        mode,
+        hours,
+        kinds,
+        holidays: holidays.clone(),
+        approvers,
+        evidence_key,
+    })
 }
 
 fn words(section: &mut Section<'_>, key: &'static str, example: &str, found: &mut Findings) -> Option<Arc<str>> {

@@ -356,3 +356,31 @@ mod weakened {
         assert!(parse(&toml::to_string(&table).unwrap()).is_err());
     }
 }
+
+#[test]
+fn the_audit_table_says_how_long_and_to_whom_and_its_slips_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str| crate::evidence::PersonSecret::make(&dir.path().join(name)).unwrap().to_string();
+    let (one, two) = (made("1"), made("2"));
+    let with = |table: &str| format!("{CONFIG}\n[audit]\n{table}\n");
+    let text = with(&format!(
+        "keep = \"1830d\"\nsegment = \"16MiB\"\nevidence_keep = \"30d\"\nevidence_key = [\"{one}\", \"{two}\"]"
+    ));
+    let audit = parse(&text).unwrap().audit;
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!((audit.keep, audit.segment_bytes, audit.evidence_keep), (1830 * day, 16 << 20, 30 * day));
+    assert_eq!(audit.evidence_key.unwrap().second.to_string(), two);
+    for (table, key) in [
+        ("keep = \"30\"", "audit.keep"),
+        ("keep = \"2d\"", "audit.keep"),
+        ("keep = \"30d\"\nevidence_keep = \"31d\"", "audit.evidence_keep"),
+        ("head_file = \"head\"", "audit.head_file"),
+        ("segment = \"2KiB\"", "audit.segment"),
+        (&*format!("evidence_key = [\"{one}\", \"{one}\"]"), "audit.evidence_key"),
+        (&*format!("evidence_key = [\"{one}\"]"), "audit.evidence_key"),
+        ("evidence_key = [\"x\", \"y\"]", "audit.evidence_key[0]"),
+    ] {
+        let mistakes = parse(&with(table)).expect_err(table);
+        assert!(mistakes[0].key == key && !mistakes[0].suggestion.is_empty(), "{table}: {mistakes:#?}");
+    }
+}

@@ -6,6 +6,7 @@ use sekisho_issuance::verdict::{FieldEvidence, Finding, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::SignedHead;
+use crate::evidence::Sealed;
 use crate::state_dir::Pseudonym;
 use crate::unique::Digests;
 use crate::watermark::Watermark;
@@ -274,6 +275,9 @@ pub struct Withheld {
     pub about: About,
     /// The first check, or the seal, that said no.
     pub reason: String,
+    /// Who was asked about and what was seen, for two persons only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
 }
 
 /// The end of a request.

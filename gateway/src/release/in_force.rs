@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::bound::Bound;
 use crate::config::Config;
+use crate::evidence::EvidenceKey;
 use crate::route::Mode;
 
 /// The configuration in force; before there is one, nothing is served and no clock is right.
@@ -32,6 +33,14 @@ impl InForce {
         config.tenants.get(&code).is_some_and(|tenant| {
             tenant.enabled && tenant.issues(route.kind) && (verified || tenant.mode.max(route.mode) == Mode::Observe)
         })
+    }
+
+    /// To whom evidence of an answer is sealed, and how many bytes of answers are kept at most.
+    pub(super) fn evidence(&self, bound: &Bound) -> Option<(EvidenceKey, u64)> {
+        let config = self.0.load();
+        let audit = &config.as_ref()?.audit;
+        let of_tenant = bound.tenant().and_then(|tenant| tenant.evidence_key.clone());
+        Some((of_tenant.or_else(|| audit.evidence_key.clone())?, audit.evidence_limit_bytes))
     }
 
     /// Whether the clock is known to be right.

@@ -11,6 +11,7 @@ use sekisho_issuance::shard::LaneId;
 use sekisho_issuance::verdict::{CheckName, FieldEvidence, Finding, Verdict};
 use sekisho_worker::assignment::{Answer, Attestation, JobReport};
 use sekisho_worker::owner::StageTimes;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
@@ -76,6 +77,8 @@ pub(super) struct Judged {
     pub(super) findings: Vec<Finding>,
     pub(super) claim: Option<Claim>,
     pub(super) marks: Vec<Watermark>,
+    /// What was seen instead of what was asked for, where somebody will be able to open it: JSON, never logged.
+    pub(super) observed: Option<Value>,
 }
 
 /// What a route's answers are counted and suspended as.
@@ -145,12 +148,17 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     let refusal = refusal.and_then(|r| r.recognise(&view));
     if let Some(refusal) = refusal {
         let Refusal { code, status, resident, said } = refusal;
+        let observed = match &resident {
+            Named::Resident(named) => Some(json!({ "resident": named })),
+            Named::NotAsked | Named::Nobody => None,
+        };
         let findings = refusal_findings(route, facts, &evidence, &resident, said);
         about.kind = DocumentKind::Refusal.name().to_owned();
         about.findings = findings.iter().map(Into::into).collect();
         let what = What::Refusal { code, status };
         let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new(), stages: Stages::default() };
-        return Judged { answered, document: DocumentKind::Refusal, findings, claim: None, marks: Vec::new() };
+        let (document, marks) = (DocumentKind::Refusal, Vec::new());
+        return Judged { answered, document, findings, claim: None, marks, observed };
     }
     if fetch::ended_early(job.as_ref()) {
         // There is no document that the checks could be asked about.
@@ -158,7 +166,14 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         about.findings = findings.iter().map(Into::into).collect();
         let what = What::Verbatim { status: answer.status, headers: answer.headers, body: answer.body };
         let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new(), stages: Stages::default() };
-        return Judged { answered, document: document_kind(route), findings, claim: None, marks: Vec::new() };
+        return Judged {
+            answered,
+            document: document_kind(route),
+            findings,
+            claim: None,
+            marks: Vec::new(),
+            observed: None,
+        };
     }
     let found = route.checks.run(&evidence);
     let mut findings = found.findings;
@@ -181,11 +196,17 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         });
     }
     about.findings = findings.iter().map(Into::into).collect();
+    let mismatched = findings.iter().any(|f| matches!(f.verdict, Verdict::Mismatch { .. }));
+    let observed = (mismatched && parts.in_force.evidence(bound).is_some()).then(|| {
+        // Read once more: nobody keeps what was seen of answers that pass.
+        let content = route.checks.read(view.body, view.header("content-type"));
+        route.checks.explain(content, Some(&evidence)).get_mut("finds").map(Value::take).unwrap_or_default()
+    });
     let what = What::Verbatim { status: answer.status, headers: answer.headers, body: answer.body };
     // An acknowledged change is not superseded by the mark that it sets itself.
     let seen_marks = if route.operation == Operation::Amend { Vec::new() } else { seen_marks };
     let answered = Answered { what, about, people, seen_marks, watermarks: marks.clone(), stages: Stages::default() };
-    Judged { answered, document: document_kind(route), findings, claim, marks }
+    Judged { answered, document: document_kind(route), findings, claim, marks, observed }
 }
 
 /// The lookup that was asked inside the lanes before the call.

@@ -15,6 +15,7 @@ use sekisho_worker::owner::{Settlement, StageTimes};
 use super::*;
 use crate::config::Config;
 use crate::durable_log::scripted::{Disk, Scripted};
+use crate::evidence::PersonSecret;
 use crate::watermark::Watermark;
 
 mod fetch;
@@ -37,6 +38,7 @@ struct Bench {
     registry: Arc<Registry>,
     config: Config,
     key: BindingKey,
+    state: tempfile::TempDir,
 }
 
 fn bench(mode: &str) -> Bench {
@@ -45,7 +47,8 @@ fn bench(mode: &str) -> Bench {
 
 /// The second is the latches' own disk.
 fn bench_with_latch_disk(mode: &str) -> (Bench, Arc<Scripted>) {
-    let state = StateDir::open(&tempfile::tempdir().unwrap().keep().join("s")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::open(&folder.path().join("s")).unwrap();
     let (log, clock) = (Scripted::new(), Clock::fixed(now()));
     let registry = Arc::new(Registry::isolated());
     let latch_disk = Scripted::new();
@@ -60,12 +63,13 @@ fn bench_with_latch_disk(mode: &str) -> (Bench, Arc<Scripted>) {
         switches: Arc::new(Switches::scripted(Scripted::new(), clock.clone())),
         clock,
         in_force: InForce::default(),
+        evidence: Arc::new(EvidenceStore::open(state.root()).unwrap()),
     });
     let config = config(mode);
     gate.in_force().set(Arc::new(self::config(mode)));
     let routes = config.routes.iter().map(|r| (r.name.clone(), r.operation)).collect();
     registry.declare(&crate::registry::Enabled { routes, ..Default::default() });
-    (Bench { gate, log, latches, registry, config, key: BindingKey::new([7; 32]) }, latch_disk)
+    (Bench { gate, log, latches, registry, config, key: BindingKey::new([7; 32]), state: folder }, latch_disk)
 }
 
 impl Bench {
@@ -559,4 +563,45 @@ async fn pass_hands_on_declared_media_types_and_never_a_certificate() {
     assert!(bench.gate.decide(&bound, text("text/plain; charset=utf-8", "お知らせ")).await.is_ok());
     assert!(bench.gate.decide(&bound, text("application/pdf", "x")).await.is_err());
     assert!(bench.gate.decide(&bound, text("text/plain", "%PDF-1.7 ...")).await.is_err());
+}
+
+/// Two people open what this process sealed and cannot read: who was asked about, who was seen, and the answer itself.
+#[tokio::test]
+async fn a_mismatch_is_sealed_so_that_two_people_can_name_the_victim() {
+    let keys = tempfile::tempdir().unwrap();
+    let at = |name: &str| keys.path().join(name);
+    let (first, second) = (PersonSecret::make(&at("1")).unwrap(), PersonSecret::make(&at("2")).unwrap());
+    let bench = bench("enforce");
+    let text = format!("{}\n[audit]\nevidence_key = [\"{first}\", \"{second}\"]\n", CONFIG.replace("MODE", "enforce"));
+    bench.gate.in_force().set(Arc::new(crate::config::parse(&text).unwrap_or_else(|m| panic!("{m:#?}"))));
+    let bound = bench.bound("inquiry", "1001", 0x0190_0000_0000_7000_8000_0000_0000_0001);
+    let other = inquiry(&bound, "1002");
+    let body = other.answer.body.as_slice().to_vec();
+    let kept = bench.gate.decide(&bound, other).await.err().unwrap();
+    assert!(kept.latch().is_some());
+    let record = bench.log.texts().pop().unwrap();
+    assert!(!names(&record, "1002") && !names(&record, "1001"), "{record}");
+    let Record::Withheld(record) = serde_json::from_str(&record).unwrap() else { panic!("{record}") };
+    let sealed = record.sealed.unwrap();
+    let (first, second) = (PersonSecret::read(&at("1")).unwrap(), PersonSecret::read(&at("2")).unwrap());
+    let request = bound.context().id();
+    let ids: serde_json::Value = serde_json::from_slice(&sealed.open_ids(&first, &second, request).unwrap()).unwrap();
+    assert_eq!(ids["asked"]["applicant"], "1001");
+    assert!(ids["observed"].to_string().contains("1002"), "{ids}");
+    assert!(sealed.open_ids(&second, &first, request).is_err() && sealed.open_ids(&first, &first, request).is_err());
+    let folder = bench.state.path().join("s").join(evidence::FOLDER);
+    let answer = sealed.answer.unwrap();
+    let on_disk = std::fs::read(folder.join(&answer.file)).unwrap();
+    assert!(!on_disk.windows(4).any(|w| w == b"1002"), "only sealed bytes are on the disk");
+    assert_eq!(*answer.open(&folder, &first, &second, request).unwrap(), body);
+    // Its time over, it goes; the id of the request says when it was made.
+    let made = Timestamp::from_millisecond((request.as_u128() >> 80) as i64).unwrap();
+    let store = bench.gate.evidence();
+    let keep = Duration::from_secs(3600);
+    assert_eq!(store.forget(made + jiff::SignedDuration::from_secs(3600), keep).unwrap(), 0);
+    assert_eq!(store.forget(made + jiff::SignedDuration::from_secs(3601), keep).unwrap(), 1);
+    // What matches is never sealed.
+    let right = bench.bound("inquiry", "1001", 7);
+    assert!(bench.gate.decide(&right, inquiry(&right, "1001")).await.is_ok());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }

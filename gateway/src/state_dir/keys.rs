@@ -13,37 +13,17 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{StateDirError, durable};
-
-/// Hides who somebody is in logs and records, the same way each time. Other than the lane key, so that it could be rotated.
-#[derive(Clone)]
-pub struct PseudonymKey([u8; 32]);
+use super::pseudonym::PseudonymKeys;
+use super::{PSEUDONYMS_FILE, StateDirError, durable};
 
 /// 64 bits that stand for a person, a session or a card in a record; meaningless without the key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pseudonym(u64);
+pub struct Pseudonym(pub(super) u64);
 
-impl PseudonymKey {
-    /// From 32 random bytes.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The pseudonym of `text`; `domain` keeps a session and a resident of the same text apart.
-    pub fn of(&self, domain: &'static str, text: &str) -> Pseudonym {
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        hasher.update(domain.as_bytes());
-        hasher.update(&[0]);
-        hasher.update(text.as_bytes());
-        let mut bits = [0; 8];
-        hasher.finalize_xof().fill(&mut bits);
-        Pseudonym(u64::from_be_bytes(bits))
-    }
-}
-
-impl fmt::Debug for PseudonymKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PseudonymKey(<redacted>)")
+impl Pseudonym {
+    /// Reads the 16 digits that records have.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Self))?
     }
 }
 
@@ -107,7 +87,7 @@ pub struct Keys {
     /// For lanes and shards.
     pub lane: LaneKey,
     /// For logs and records.
-    pub pseudonym: PseudonymKey,
+    pub pseudonym: PseudonymKeys,
     /// For `unique`.
     pub record: RecordKey,
 }
@@ -134,11 +114,8 @@ impl Keys {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
             line.and_then(unhex).ok_or_else(|| StateDirError::Lost(path.to_owned()))
         };
-        Ok(Self {
-            lane: LaneKey::new(key("lane")?),
-            pseudonym: PseudonymKey::new(key("pseudonym")?),
-            record: RecordKey::new(key("record")?),
-        })
+        let pseudonym = PseudonymKeys::load(&path.with_file_name(PSEUDONYMS_FILE), key("pseudonym")?)?;
+        Ok(Self { lane: LaneKey::new(key("lane")?), pseudonym, record: RecordKey::new(key("record")?) })
     }
 }
 

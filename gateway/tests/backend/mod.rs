@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use sekisho_gateway::clock::Clock;
 use sekisho_gateway::edge::{Edge, Parts};
 use sekisho_gateway::latch::Latches;
+use sekisho_gateway::record::SEGMENT_BYTES;
 use sekisho_gateway::registry::Registry;
 use sekisho_gateway::release::Gate;
 use sekisho_gateway::server::Threads;
@@ -303,7 +304,9 @@ impl Site {
         let clock = Clock::system();
         let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
         let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
-        let gate = Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone()).unwrap();
+        let gate =
+            Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone(), SEGMENT_BYTES)
+                .unwrap();
         let config = edit(CONFIG.replace("127.0.0.1:9", &behind.to_string()), dir.path());
         let parts = Parts { clock, registry, latches, switches, gate };
         let edge = Edge::start(parsed(&config, dir.path()), &state, parts).unwrap();
