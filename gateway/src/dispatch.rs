@@ -7,6 +7,7 @@ use std::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::header::CONTENT_TYPE;
@@ -17,8 +18,10 @@ use sekisho_issuance::request::{Facts, Operation};
 use sekisho_issuance::verdict::{CheckName, Finding, Verdict};
 use sekisho_worker::assignment::{Answer, Assignment, BeforeGuard, Call, NotBegun, Unanswered};
 use sekisho_worker::owner::Attested;
+use sekisho_worker::standing::Standing;
 
 use crate::bound::Bound;
+use crate::layer::admission::{Permit, jitter};
 use crate::layer::bind::{Prepared, render, unanswered_lookup};
 use crate::layer::{Known, Reply};
 
@@ -29,6 +32,8 @@ use crate::template::Marks;
 
 /// A household that changed between the lookup before the lanes and the one inside is asked for again, at most this often.
 const HOUSEHOLD_ROUNDS: usize = 3;
+/// How long a kiosk is asked to wait whose request was let in and could not be served all the same.
+const SHED_RETRY: Duration = Duration::from_secs(2);
 /// The word with which the guard inside the lanes says so.
 const HOUSEHOLD_CHANGED: &str = "household_changed";
 /// The word with which the guard says that the authority's reply does not meet what its lookup requires.
@@ -81,7 +86,7 @@ impl Drop for Detached {
 }
 
 async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
-    let Prepared { known, route, tenant, mut facts, proven_by, call, permit } = prepared;
+    let Prepared { known, route, tenant, mut facts, proven_by, call, mut permit } = prepared;
     if route.operation == Operation::Amend
         && !known.edge.gate.records().memory().watermarks.has_room(known.edge.clock.now())
     {
@@ -94,7 +99,7 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
     }
     let mut rounds = HOUSEHOLD_ROUNDS;
     let (bound, attested) = loop {
-        let household = household(&known, &route, &facts).await?;
+        let household = household(&known, &route, &facts, permit.standing()).await?;
         if let Some((_, members)) = &household {
             facts.residents = members.iter().cloned().collect();
         }
@@ -107,7 +112,7 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
             rand::random(),
             known.correlation.clone(),
         );
-        let assignment = assignment(&known, &bound, &call, household)?;
+        let assignment = assignment(&known, &bound, &call, household, permit.standing())?;
         match known.edge.owner.assign(assignment).await {
             Ok(attested) => break (bound, attested),
             Err(Unanswered::NotBegun(NotBegun::Guarded(HOUSEHOLD_CHANGED))) if rounds > 0 => rounds -= 1,
@@ -117,9 +122,8 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
             }
         }
     };
-    permit.served_in(attested.times.backend);
     end_closed_session(&known, &route, &facts);
-    let judged = judge(&known, &bound, attested, proven_by, &kiosk).await;
+    let judged = judge(&known, &bound, attested, proven_by, &kiosk, &mut permit).await;
     if judged.is_err()
         && let Some(session) = &facts.session
     {
@@ -138,10 +142,11 @@ async fn judge(
     attested: Attested,
     proven_by: Option<Arc<str>>,
     kiosk: &Kiosk,
+    permit: &mut Permit,
 ) -> Result<Reply, Problem> {
     let gate = &known.edge.gate;
     let opened = match bound.route().operation {
-        Operation::Open => open(known, bound, &attested.answer, proven_by),
+        Operation::Open => open(known, bound, &attested.answer, proven_by, permit),
         _ => Opened::Nothing,
     };
     let (session, contradiction) = match opened {
@@ -182,7 +187,7 @@ enum Opened {
 }
 
 /// Pins what an answer to `open` says to who asked. An id that somebody else was given, or another resident than the authority's, is a mismatch.
-fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str>>) -> Opened {
+fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str>>, permit: &mut Permit) -> Opened {
     let (facts, route, config) = (bound.facts(), bound.route(), &known.config);
     if !(200..300).contains(&answer.status) {
         return Opened::Nothing;
@@ -219,7 +224,11 @@ fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str
     };
     let now = std::time::Instant::now();
     match known.edge.sessions.open(config.session_scope, &session, pin, config.listeners.sessions, now) {
-        Ok(()) => Opened::Pinned(session),
+        Ok(()) => {
+            // Whoever was let in is counted on until the session ends.
+            known.edge.sessions.promise(config.session_scope, Some(kiosk), &session, permit.opened());
+            Opened::Pinned(session)
+        }
         Err(Refused::Full) => Opened::Full,
         Err(refused) => contradicted("session", "", session.expose(), refused),
     }
@@ -266,14 +275,19 @@ fn end_closed_session(known: &Known, route: &Route, facts: &Facts) {
 type Members = BTreeSet<ResidentId>;
 
 /// The members of the household, where the request asks for them, in the authority's words and before any lane.
-async fn household(known: &Known, route: &Route, facts: &Facts) -> Result<Option<(Arc<Lookup>, Members)>, Problem> {
+async fn household(
+    known: &Known,
+    route: &Route,
+    facts: &Facts,
+    standing: &Standing,
+) -> Result<Option<(Arc<Lookup>, Members)>, Problem> {
     let Some(Household { lookup, when }) = &route.household else { return Ok(None) };
     if !asks_for_household(when.as_ref(), facts) {
         return Ok(None);
     }
     let call = render(known, lookup, facts, None)?;
     // Boxed: most requests ask for no household, and would carry the room for this through every layer.
-    let called = Box::pin(known.edge.owner.call_settled(call, known.context.deadline())).await;
+    let called = Box::pin(known.edge.owner.call_settled(call, standing, known.context.deadline())).await;
     let (answer, settlement) = called.map_err(|error| unanswered_lookup(&error))?;
     match members(lookup, facts.applicant.as_ref(), &answer) {
         Some(members) => {
@@ -308,6 +322,7 @@ fn assignment(
     bound: &Bound,
     call: &Call,
     household: Option<(Arc<Lookup>, Members)>,
+    standing: &Standing,
 ) -> Result<Assignment, Problem> {
     let (route, facts, context) = (bound.route(), bound.facts(), bound.context());
     let speaks = route.operation.speaks_of_resident();
@@ -324,6 +339,7 @@ fn assignment(
         binding: *bound.binding(),
         epoch: known.edge.epoch(),
         operation: route.operation,
+        standing: *standing,
         lanes,
         deadline: context.deadline(),
         max_run: route.max_run,
@@ -370,12 +386,14 @@ fn required(bound: &Bound) -> Option<BeforeGuard> {
 
 /// What a kiosk hears when there is no answer to judge.
 fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
+    let shed = |reason| Problem::because(Code::Shed, reason).retry_after(jitter(SHED_RETRY));
     match error {
         Unanswered::NotBegun(not_begun) => match not_begun {
             NotBegun::Expired => Problem::new(Code::Expired),
-            NotBegun::LaneFull => Problem::because(Code::Shed, "lane_full"),
-            NotBegun::LaneBusy => Problem::because(Code::Shed, "lane_busy"),
-            NotBegun::BackendBusy => Problem::because(Code::Shed, "backend_busy"),
+            NotBegun::LaneFull => shed("lane_full"),
+            NotBegun::LaneBusy => shed("lane_busy"),
+            NotBegun::BackendBusy => shed("backend_busy"),
+            NotBegun::NoTimeLeft => shed("no_time_left"),
             NotBegun::Unreachable => Problem::because(Code::Unavailable, "unreachable"),
             NotBegun::BackendSuspended => Problem::because(Code::Unavailable, "backend_suspended"),
             NotBegun::IntentNotDurable => Problem::because(Code::Unavailable, "not_durable"),

@@ -12,12 +12,13 @@ use sekisho_issuance::request::Facts;
 use sekisho_issuance::shard::{LaneId, LaneKey, LaneSet};
 use sekisho_worker::backend::{Address, BackendConfig, HazardProfile};
 use sekisho_worker::owner::{Owner, OwnerConfig, StartError};
+use sekisho_worker::standing::Rank;
 
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::drain::Drain;
 use crate::latch::Latches;
-use crate::layer::admission::{Admission, Ceiling, Rank};
+use crate::layer::admission::Ceiling;
 use crate::problem::{Code, Problem};
 use crate::registry::{DocumentKind, Enabled, Registry, name};
 use crate::release::Gate;
@@ -39,8 +40,6 @@ pub struct Edge {
     pub registry: Arc<Registry>,
     /// Open sessions.
     pub sessions: Sessions,
-    /// Who may start.
-    pub admission: Admission,
     /// How many are in.
     pub ceiling: Ceiling,
     /// Whether we are going down.
@@ -97,7 +96,6 @@ impl Edge {
             clock,
             registry,
             sessions: Sessions::default(),
-            admission: Admission::default(),
             ceiling: Ceiling::default(),
             drain: Drain::default(),
             owner,
@@ -225,6 +223,7 @@ fn worker_backend(backend: &Backend) -> Option<BackendConfig> {
     config.tls = backend.tls.clone();
     config.connect_timeout = backend.connect;
     config.max_in_flight = backend.max_in_flight;
+    config.objective = backend.objective;
     config.hazards = HazardProfile {
         tick_spacing: backend.tick_spacing,
         settle_after_timeout: backend.settle_after_timeout,

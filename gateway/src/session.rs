@@ -15,6 +15,7 @@ use sekisho_issuance::id::{CardDigest, KioskId, MunicipalityCode, ResidentId, Se
 
 use crate::config::SessionLimits;
 use ended::Ended;
+use sekisho_worker::owner::Promise;
 
 /// Who a session belongs to. Built once, when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +105,8 @@ struct Held {
     pin: Pin,
     opened: Instant,
     used: Instant,
+    /// What it may still ask of its backend; ends with it.
+    promise: Option<Arc<Promise>>,
 }
 
 /// All sessions of this process; bounded, in memory only.
@@ -144,7 +147,7 @@ impl Sessions {
                         Err(refused)
                     }
                     _ => {
-                        held.insert(Held { pin, opened: now, used: now });
+                        held.insert(Held { pin, opened: now, used: now, promise: None });
                         Ok(())
                     }
                 }
@@ -159,7 +162,7 @@ impl Sessions {
                     self.count.fetch_sub(1, Ordering::Relaxed);
                     return Err(Refused::Full);
                 }
-                vacant.insert(Held { pin, opened: now, used: now });
+                vacant.insert(Held { pin, opened: now, used: now, promise: None });
                 Ok(())
             }
         }
@@ -191,6 +194,21 @@ impl Sessions {
         }
         held.used = now;
         Ok(held.pin.clone())
+    }
+
+    /// Keeps what an open session was promised for as long as it lives.
+    pub fn promise(&self, scope: Scope, kiosk: Option<&KioskId>, session: &SessionId, promise: Option<Promise>) {
+        let promise = promise.map(Arc::new);
+        let before = self
+            .held
+            .get_mut(&Self::key(scope, kiosk, session))
+            .map(|mut held| std::mem::replace(&mut held.promise, promise));
+        drop(before);
+    }
+
+    /// What an open session was promised.
+    pub fn promised(&self, scope: Scope, kiosk: Option<&KioskId>, session: &SessionId) -> Option<Arc<Promise>> {
+        self.held.get(&Self::key(scope, kiosk, session))?.promise.clone()
     }
 
     /// Pins the resident of a session that was opened without one: whoever is asked for first is the only one from then on.

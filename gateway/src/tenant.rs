@@ -30,6 +30,8 @@ pub struct Tenant {
     pub hours: Hours,
     /// The certificates it issues, some with narrower hours; absent = every kind that a route has.
     pub kinds: Option<BTreeMap<Kind, KindHours>>,
+    /// The weight of its reserved share of every backend that it asks.
+    pub share: u16,
     /// The country's.
     pub holidays: Holidays,
     /// How many different persons clear a latch of it.
@@ -157,6 +159,7 @@ pub(crate) mod tests {
                 maintenance: Vec::new(),
             },
             kinds: None,
+            share: 1,
             holidays: Holidays::default(),
             approvers: 1,
             evidence_key: None,

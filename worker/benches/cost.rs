@@ -50,6 +50,7 @@ fn assignment(binding: Binding, resident: u128) -> Assignment {
         binding,
         epoch: Epoch(1),
         operation: Operation::Inquire,
+        standing: sekisho_worker::standing::Standing::of(sekisho_worker::standing::Rank::New, Instant::now()),
         lanes: LaneSet::new(vec![LaneId::from_u128(resident)]),
         deadline: Instant::now() + Duration::from_secs(10),
         max_run: Duration::from_secs(30),

@@ -16,6 +16,7 @@ use sekisho_issuance::id::RequestId;
 use sekisho_issuance::request::Operation;
 use sekisho_issuance::shard::LaneSet;
 
+use crate::standing::Standing;
 pub use fetch::{Fetch, JOB_MARK, JobCall, JobEnd, JobId, JobReport, MAX_JOB_ID_CHARS, Poll};
 
 /// One exchange with a backend, fully rendered: no template is expanded below this line.
@@ -59,6 +60,8 @@ pub struct Assignment {
     pub epoch: Epoch,
     /// What the call does at the backend.
     pub operation: Operation,
+    /// Its place among others that want the same backend.
+    pub standing: Standing,
     /// The residents' lanes in the global order; empty only where the operation speaks of none.
     pub lanes: LaneSet,
     /// Work not begun by then is dropped; work begun runs on, and its answer is destroyed.
@@ -124,6 +127,9 @@ pub enum NotBegun {
     /// The backend's slots stayed taken, or rest after a surprise.
     #[error("the backend has no free slot")]
     BackendBusy,
+    /// What is left of the deadline is less than a call takes.
+    #[error("no time is left for a call")]
+    NoTimeLeft,
     /// No connection to the backend.
     #[error("the backend cannot be reached")]
     Unreachable,

@@ -22,7 +22,6 @@ use crate::lookup::{self, Found};
 use crate::metric::{self, Burn};
 use crate::owner::{Attested, Owner, Settlement, StageTimes};
 use crate::settlement::{Held, Unjudged};
-use crate::slot::SlotGuard;
 
 /// The machine may have slept this long between arrival and write; after more, the deadline cannot be trusted.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
@@ -64,13 +63,13 @@ pub(crate) async fn run(
     let same = |call: &Call| call.backend == a.call.backend;
     let mut slot = None;
     if a.before.as_ref().is_some_and(same) {
-        slot = Some(backend.slots.acquire(a.deadline).await?);
+        slot = Some(backend.slots.acquire_whole(&a.standing, Some(a.operation), a.deadline).await?);
         times.channel = watch.lap();
     }
     let mut channels = Vec::new();
     let mut before = None;
     if let Some(call) = &a.before {
-        let found = Box::pin(lookup::run(&owner, call, a.deadline, same(call))).await;
+        let found = Box::pin(lookup::run(&owner, call, &a.standing, a.deadline, same(call))).await;
         let in_doubt = matches!(found, Err(Unanswered::Indeterminate(_)));
         before = keep(found, Some(&mut channels));
         times.before = watch.lap();
@@ -83,7 +82,7 @@ pub(crate) async fn run(
     }
     let mut slot = match slot {
         Some(slot) => slot,
-        None => backend.slots.acquire(a.deadline).await?,
+        None => backend.slots.acquire(&a.standing, a.operation, a.deadline).await?,
     };
     let channel = lookup::connect(&backend, &config, &a.call, &mut prepared, a.deadline).await?;
     times.channel += watch.lap();
@@ -93,7 +92,7 @@ pub(crate) async fn run(
     if lanes.is_some() {
         intent = Some(owner.intents.begin(fence, a.lanes.as_slice(), a.operation, a.after.is_some(), a.max_run).await?);
     }
-    claim_tick(&slot, a.deadline).await?;
+    slot.start(a.deadline).await?;
     times.intent = watch.lap();
 
     // Nothing is awaited from here to the write.
@@ -136,6 +135,9 @@ pub(crate) async fn run(
         }
     };
     times.backend = watch.lap();
+    if a.fetch.is_none() && !a.after.as_ref().is_some_and(same) {
+        held.answered();
+    }
     if let Some(surprise) = surprise {
         burn(&backend.name, surprise);
         held.framing_surprise = true;
@@ -158,7 +160,7 @@ pub(crate) async fn run(
     }
     let mut after = None;
     if let Some(call) = &a.after {
-        let found = Box::pin(lookup::run(&owner, call, a.deadline, same(call))).await;
+        let found = Box::pin(lookup::run(&owner, call, &a.standing, a.deadline, same(call))).await;
         if same(call) && matches!(found, Err(Unanswered::Indeterminate(_))) {
             settlement.rest_slot();
         }
@@ -186,17 +188,6 @@ fn guard(a: &Assignment, before: Option<&Answer>) -> Result<(), NotBegun> {
         (Some(guard), Some(answer)) => guard(answer).map_err(NotBegun::Guarded),
         (Some(_), None) => Err(NotBegun::Guarded("lookup_unanswered")),
     }
-}
-
-/// Waits until the backend's clock has ticked since the call before.
-async fn claim_tick(slot: &SlotGuard, deadline: Instant) -> Result<(), NotBegun> {
-    while let Err(at) = slot.claim_tick(clock::now()) {
-        if at >= deadline {
-            return Err(NotBegun::BackendBusy);
-        }
-        clock::sleep_until(at).await;
-    }
-    Ok(())
 }
 
 fn keep(found: Result<Found, Unanswered>, channels: Option<&mut Vec<Unjudged>>) -> Option<Answer> {

@@ -10,7 +10,7 @@ use crate::assignment::NotBegun;
 use crate::channel::pool::Pool;
 use crate::clock;
 use crate::metric;
-use crate::slot::Slots;
+use crate::slot::{Settings, Slots};
 use crate::tls::BackendTls;
 
 /// What is known to be unsafe in a backend; a virtual patch.
@@ -131,6 +131,8 @@ pub struct BackendConfig {
     pub connect_timeout: Duration,
     /// Calls at once; where the limit starts, and its ceiling.
     pub max_in_flight: usize,
+    /// What an answer should take at most: the limit is lowered while most answers take longer and that helps. Absent = never.
+    pub objective: Option<Duration>,
     /// What is unsafe in it.
     pub hazards: HazardProfile,
     /// Answers may end with the connection instead of a declared length (HTTP/1.0). Otherwise such an answer is a surprise.
@@ -146,10 +148,20 @@ impl BackendConfig {
             address,
             connect_timeout: Duration::from_secs(1),
             max_in_flight: 8,
+            objective: None,
             hazards: HazardProfile::default(),
             close_delimited: false,
             tls: None,
         }
+    }
+}
+
+fn settings(config: &BackendConfig) -> Settings {
+    Settings {
+        limit: config.max_in_flight,
+        objective: config.objective,
+        tick_spacing: config.hazards.tick_spacing,
+        settle: config.hazards.settle_after_timeout,
     }
 }
 
@@ -186,8 +198,7 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) fn new(name: Arc<str>, config: BackendConfig, timers: tokio::runtime::Handle) -> Arc<Self> {
-        let hazards = &config.hazards;
-        let slots = Slots::new(config.max_in_flight, hazards.tick_spacing, hazards.settle_after_timeout, timers);
+        let slots = Slots::new(settings(&config), timers);
         let pool = Pool::new(Arc::clone(&name));
         let backend = Self {
             name,
@@ -208,7 +219,7 @@ impl Backend {
     /// Takes a new configuration over. Suspension stays; an operator's lower limit does not.
     pub(crate) fn reconfigure(&self, config: BackendConfig) {
         let hazards = &config.hazards;
-        self.slots.configure(config.max_in_flight, hazards.tick_spacing, hazards.settle_after_timeout);
+        self.slots.configure(settings(&config));
         let old = self.config();
         let moved = old.address != config.address || old.tls != config.tls || hazards.fresh_connections;
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);

@@ -9,6 +9,7 @@ use crate::intent::IntentGuard;
 use crate::lane::LaneGuard;
 use crate::lookup;
 use crate::owner::Owner;
+use crate::standing::{Rank, Standing};
 
 /// Between two version probes that differ, or fail.
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -66,7 +67,9 @@ async fn settled(mut lanes: LaneGuard, intent: Option<IntentGuard>, probe: Probe
 /// What the probe shows: status and digest of the body, nothing of the transport.
 pub(crate) async fn ask(probe: &Probe) -> Option<(u16, [u8; 32])> {
     let deadline = clock::after(clock::now(), probe.call.timeout);
-    let found = lookup::run(&probe.owner, &probe.call, deadline, false).await.ok()?;
+    let found = lookup::run(&probe.owner, &probe.call, &Standing::of(Rank::Control, clock::now()), deadline, false)
+        .await
+        .ok()?;
     let Answer { status, body, framing_surprise, .. } = &found.answer;
     (*status == 200 && !framing_surprise).then(|| (*status, *blake3::hash(body.as_slice()).as_bytes()))
 }

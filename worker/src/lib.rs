@@ -19,6 +19,7 @@ pub mod metric;
 pub mod owner;
 mod settlement;
 mod slot;
+pub mod standing;
 pub mod tls;
 
 #[cfg(test)]

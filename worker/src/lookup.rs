@@ -11,6 +11,7 @@ use crate::channel::{Channel, burn};
 use crate::clock;
 use crate::metric::Burn;
 use crate::owner::Owner;
+use crate::standing::Standing;
 
 /// An answer, and its channel where it may be used again once judged.
 pub(crate) struct Found {
@@ -23,6 +24,7 @@ pub(crate) struct Found {
 pub(crate) async fn run(
     owner: &Arc<Owner>,
     call: &Call,
+    standing: &Standing,
     deadline: Instant,
     shares_slot: bool,
 ) -> Result<Found, Unanswered> {
@@ -32,7 +34,7 @@ pub(crate) async fn run(
     let mut prepared = Prepared::new(call, &config).ok_or(NotBegun::Unreachable)?;
     let mut slot = match shares_slot {
         true => None,
-        false => Some(backend.slots.acquire(until).await?),
+        false => Some(backend.slots.acquire_whole(&Standing { ticket: None, ..*standing }, None, until).await?),
     };
     let channel = connect(&backend, &config, call, &mut prepared, until).await?;
     if clock::now() >= until {

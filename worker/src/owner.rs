@@ -25,6 +25,8 @@ pub use crate::lane::{AttemptReport, LaneReport};
 use crate::lease::{Embedded, Lease};
 use crate::metric;
 pub use crate::settlement::{Attested, Settlement, StageTimes};
+pub use crate::slot::{Ask, Promise, Ticket};
+use crate::standing::{Rank, Refusal, Standing};
 use crate::{attempt, lookup};
 
 /// What the owner is told at start.
@@ -200,6 +202,12 @@ impl Owner {
         removed.retain(|_, backend| backend.is_in_use());
     }
 
+    /// Whether a request for `backend` may be let in, before anything is spent on it; `None` where there is no such backend, which the
+    /// attempt says itself.
+    pub fn admit(&self, backend: &str, ask: &Ask<'_>) -> Result<Option<Ticket>, Refusal> {
+        self.backend(backend).map(|backend| backend.slots.admit(ask)).transpose()
+    }
+
     /// Runs `assignment` as one attempt. Dropping the future cancels only what has not begun.
     pub fn assign(self: &Arc<Self>, assignment: Assignment) -> Assigned {
         let begun = Arc::new(AtomicBool::new(false));
@@ -210,17 +218,19 @@ impl Owner {
     /// A lookup outside any lane. Its connection is not used again; see [`Owner::call_settled`].
     pub async fn call(self: &Arc<Self>, call: Call, deadline: Instant) -> Result<Answer, Unanswered> {
         self.check_open()?;
-        lookup::run(self, &call, deadline, false).await.map(|found| found.answer)
+        let standing = Standing::of(Rank::New, clock::now());
+        lookup::run(self, &call, &standing, deadline, false).await.map(|found| found.answer)
     }
 
     /// A lookup outside any lane, whose connection may be used again when the settlement says that the answer passed.
     pub async fn call_settled(
         self: &Arc<Self>,
         call: Call,
+        standing: &Standing,
         deadline: Instant,
     ) -> Result<(Answer, Settlement), Unanswered> {
         self.check_open()?;
-        let found = lookup::run(self, &call, deadline, false).await?;
+        let found = lookup::run(self, &call, standing, deadline, false).await?;
         Ok((found.answer, Settlement::of_lookup(found.backend, found.channel)))
     }
 

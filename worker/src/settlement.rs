@@ -149,6 +149,13 @@ impl Settlement {
 }
 
 impl Held {
+    /// The backend has answered: its place may be another's while the answer is judged.
+    pub(crate) fn answered(&self) {
+        if let Some(slot) = &self.slot {
+            slot.answered();
+        }
+    }
+
     /// `None` where the burn was counted already.
     pub(crate) fn surprised(self, reason: Option<Burn>) {
         if let Some(reason) = reason {

@@ -81,6 +81,7 @@ fn assignment(path: &str, residents: &[u128]) -> Assignment {
         binding: Binding::seal(&BindingKey::new([1; 32]), &context, "route", &facts, 1),
         epoch: Epoch(1),
         operation: Operation::Issue,
+        standing: crate::standing::Standing::of(crate::standing::Rank::New, now),
         lanes: LaneSet::new(residents.iter().map(|r| LaneId::from_u128(*r)).collect()),
         deadline: now + TIMEOUT,
         max_run: MAX_RUN,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sekisho_worker::assignment::{NotBegun, Unanswered};
 use sekisho_worker::backend::BackendConfig;
 use sekisho_worker::owner::{Attested, Owner};
+use sekisho_worker::standing::{Rank, Standing};
 use support::{Fake, Heard, assignment, call, config, owner};
 
 /// An owner whose backend may be called again on the same connection.
@@ -320,7 +321,7 @@ async fn a_lookup_outside_lanes_is_answered_and_its_channel_kept_only_when_it_pa
     for kept in [false, true] {
         let asked = tokio::spawn({
             let owner = Arc::clone(&owner);
-            async move { owner.call_settled(call("/card"), deadline).await }
+            async move { owner.call_settled(call("/card"), &Standing::of(Rank::New, Instant::now()), deadline).await }
         });
         let heard = fake.next().await;
         heard.ok("resident").await;

@@ -19,6 +19,8 @@ pub struct Backend {
     pub connect: Duration,
     /// Requests at once: start and ceiling of the limit.
     pub max_in_flight: usize,
+    /// What an answer should take at most: the limit is lowered while most take longer and that helps. Absent = never.
+    pub objective: Option<Duration>,
     /// Starts are at least this far apart, for a backend that names its files by the tick.
     pub tick_spacing: Duration,
     /// The longest that it may still write after we gave up: how long a slot rests after a surprise.
@@ -48,11 +50,13 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> BTreeMap<Arc
         });
         let connect = section.duration(found, "connect", "1s").unwrap_or(Duration::from_secs(1));
         let max_in_flight = section.count(found, "max_in_flight", 1, 4096).map_or(8, |c| c.value);
+        let objective = section.duration(found, "objective", "800ms").filter(|objective| !objective.is_zero());
         let mut hazards = section.section(found, "hazards");
         let mut backend = Backend {
             authority: Authority::from_static("unknown"),
             connect,
             max_in_flight,
+            objective,
             tick_spacing: Duration::ZERO,
             settle_after_timeout: Duration::ZERO,
             fresh_connections: false,

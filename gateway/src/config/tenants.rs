@@ -22,6 +22,8 @@ const USUAL: (Time, Time) = (Time::constant(6, 30, 0, 0), Time::constant(23, 0, 
 const NEW_YEAR: Closed = Closed::Yearly((12, 29), (1, 3));
 /// Spans in one list.
 const MAX_SPANS: usize = 400;
+/// The largest weight of a municipality's reserved share.
+const MAX_SHARE: usize = 1000;
 /// Longest name or contact.
 const MAX_TEXT_BYTES: usize = 400;
 
@@ -82,8 +84,10 @@ pub(super) fn one(
         approvers.map(|count| count.value)
     });
     let evidence_key = super::audit::evidence_key(&mut section, found);
+    let share = section.count(found, "share", 1, MAX_SHARE).map_or(1, |share| share.value);
     section.finish(found);
     let (code, name, hours) = (code?, name?, hours?);
+    let share = u16::try_from(share).unwrap_or(1);
     let approvers = approvers.unwrap_or(1);
     Some(Tenant {
         code,
@@ -93,6 +97,7 @@ pub(super) fn one(
         mode,
         hours,
         kinds,
+        share,
         holidays: holidays.clone(),
         approvers,
         evidence_key,

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use sekisho_issuance::id::ResidentId;
 use sekisho_issuance::request::Facts;
 use sekisho_worker::assignment::{Call, NotBegun, Unanswered};
+use sekisho_worker::standing::Standing;
 use tower::Service;
 
 use super::{Admitted, Allowed, Asked, Known, Received, Reply, admission};
@@ -42,7 +43,7 @@ where
     S: Service<Prepared, Response = Reply, Error = Problem>,
 {
     let Admitted { allowed: Allowed { asked, tenant }, permit } = admitted;
-    let (facts, proven_by) = prove(&asked).await?;
+    let (facts, proven_by) = prove(&asked, permit.standing()).await?;
     pin(&asked, &facts)?;
     let Asked { received, .. } = asked;
     let call = main_call(&received);
@@ -62,7 +63,7 @@ fn pin(asked: &Asked, facts: &Facts) -> Result<(), Problem> {
 }
 
 /// The facts with their applicant proven, as far as the route names somebody who can.
-async fn prove(asked: &Asked) -> Result<(Facts, Option<Arc<str>>), Problem> {
+async fn prove(asked: &Asked, standing: &Standing) -> Result<(Facts, Option<Arc<str>>), Problem> {
     let mut facts = asked.facts.clone();
     if let Authority::TrustedSource(Some(source)) = &asked.received.matched.route.authority
         && !source.is(asked.received.known.peer.as_deref())
@@ -77,7 +78,7 @@ async fn prove(asked: &Asked) -> Result<(Facts, Option<Arc<str>>), Problem> {
         return Ok((facts, Some(lookup.name.clone())));
     }
     // Boxed: once a session, and every request would carry the room for it through all layers.
-    let holder = Box::pin(holder(&asked.received.known, lookup, &facts)).await?;
+    let holder = Box::pin(holder(&asked.received.known, lookup, &facts, standing)).await?;
     match &facts.applicant {
         Some(claimed) if *claimed != holder => return Err(super::facts::refuse(&asked.received, Refused::Resident)),
         _ => facts.applicant = Some(holder.clone()),
@@ -87,12 +88,12 @@ async fn prove(asked: &Asked) -> Result<(Facts, Option<Arc<str>>), Problem> {
 }
 
 /// Who holds the card, in the authority's words. Anything unclear is nobody.
-async fn holder(known: &Known, lookup: &Lookup, facts: &Facts) -> Result<ResidentId, Problem> {
+async fn holder(known: &Known, lookup: &Lookup, facts: &Facts, standing: &Standing) -> Result<ResidentId, Problem> {
     let unproven = || Problem::new(Code::UnprovenResident).about("card");
     let call = render(known, lookup, facts, None)?;
     let deadline = known.context.deadline();
     let (answer, settlement) =
-        known.edge.owner.call_settled(call, deadline).await.map_err(|error| unanswered_lookup(&error))?;
+        known.edge.owner.call_settled(call, standing, deadline).await.map_err(|error| unanswered_lookup(&error))?;
     if answer.status != 200 || answer.framing_surprise {
         settlement.surprised("lookup");
         return Err(unproven());

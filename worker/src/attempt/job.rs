@@ -95,7 +95,7 @@ async fn poll(
             break;
         }
         clock::sleep_until(next).await;
-        match lookup::run(owner, &call, a.deadline, shares_slot(a, &call)).await {
+        match lookup::run(owner, &call, &a.standing, a.deadline, shares_slot(a, &call)).await {
             Ok(found) => match state(poll, id, &found.answer) {
                 State::Done => return Ok(None),
                 State::Pending => {}
@@ -138,7 +138,7 @@ fn state(poll: &Poll, id: &JobId, answer: &Answer) -> State {
 /// Asked for once: a backend may give a document out only once.
 async fn fetched(owner: &Arc<Owner>, a: &Assignment, document: &JobCall, id: &JobId) -> Result<Found, Unanswered> {
     let call = about(document, id)?;
-    lookup::run(owner, &call, a.deadline, shares_slot(a, &call)).await.map_err(gone)
+    lookup::run(owner, &call, &a.standing, a.deadline, shares_slot(a, &call)).await.map_err(gone)
 }
 
 fn about(call: &JobCall, id: &JobId) -> Result<Call, Unanswered> {

@@ -7,6 +7,7 @@ use crate::assignment::NotBegun;
 use crate::channel::exchange::Failed;
 use crate::metric::Burn;
 use crate::settlement::{Held, Unjudged};
+use crate::standing::{Rank, Standing};
 use crate::{attempt, lookup};
 
 /// An assignment with a lookup before and after, each of whose answers takes a while.
@@ -105,7 +106,15 @@ async fn a_lookup_that_nobody_judged_does_not_lend_its_channel_when_the_call_cou
     let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());
     let owner = owner_with(state.path(), &backend, |config| config.hazards.fresh_connections = false);
     backend.on("/who", |_| Reply::ok("somebody"));
-    let found = lookup::run(&owner, &call("issuer", "/who"), clock::now() + TIMEOUT, false).await.unwrap();
+    let found = lookup::run(
+        &owner,
+        &call("issuer", "/who"),
+        &Standing::of(Rank::New, clock::now()),
+        clock::now() + TIMEOUT,
+        false,
+    )
+    .await
+    .unwrap();
     let held = Held {
         channels: found
             .channel

@@ -112,7 +112,7 @@ async fn a_slot_rests_after_a_timeout() {
     owner.assign(assignment("/silent", &[1])).await.unwrap_err();
     let gave_up = clock::now();
     let mut next = assignment("/next", &[2]);
-    assert_eq!(owner.assign(next.clone()).await.unwrap_err(), NotBegun::BackendBusy.into());
+    assert_eq!(owner.assign(next.clone()).await.unwrap_err(), NotBegun::NoTimeLeft.into());
     next.deadline = gave_up + Duration::from_secs(100);
     backend.on("/next", |_| Reply::ok("x"));
     owner.assign(next).await.unwrap().settlement.passed();
@@ -145,7 +145,7 @@ async fn a_backend_that_is_removed_and_added_again_still_has_what_was_begun_in_i
     owner.reconfigure(HashMap::new());
     owner.reconfigure(with(&config));
     assert_eq!(owner.backend_states()[0].resting, 1);
-    assert_eq!(owner.assign(assignment("/next", &[3])).await.unwrap_err(), NotBegun::BackendBusy.into());
+    assert_eq!(owner.assign(assignment("/next", &[3])).await.unwrap_err(), NotBegun::NoTimeLeft.into());
     tokio::time::sleep(settle).await;
     assert!(begins_at_once(&owner, &backend, assignment("/next", &[3])).await);
     // Nothing is left of one that is empty.

@@ -179,6 +179,7 @@ pub(crate) fn assignment(path: &str, residents: &[u128]) -> Assignment {
         binding: Binding::seal(&BindingKey::new([1; 32]), &context, "route", &facts, 1),
         epoch: Epoch(1),
         operation: Operation::Issue,
+        standing: sekisho_worker::standing::Standing::of(sekisho_worker::standing::Rank::New, now),
         lanes: LaneSet::new(residents.iter().map(|r| LaneId::from_u128(*r)).collect()),
         deadline: now + Duration::from_secs(10),
         max_run: Duration::from_secs(30),
