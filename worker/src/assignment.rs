@@ -124,6 +124,9 @@ pub enum NotBegun {
     /// The wait for a lane ended.
     #[error("the resident's lane stayed taken")]
     LaneBusy,
+    /// A change bracket kept the lane closed.
+    #[error("the resident's record is being changed")]
+    Bracketed,
     /// The backend's slots stayed taken, or rest after a surprise.
     #[error("the backend has no free slot")]
     BackendBusy,

@@ -1,5 +1,6 @@
 //! The residents' lanes: at most one operation in flight for each, in order of arrival. Never held by a lock across a call.
 
+pub(crate) mod closed;
 mod overlap;
 pub(crate) mod table;
 
@@ -11,11 +12,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use sekisho_issuance::request::Operation;
+use sekisho_issuance::shard::LaneId;
+use tokio::sync::oneshot;
 
 use crate::assignment::NotBegun;
 use crate::clock;
 use crate::metric;
 
+use closed::BracketNumber;
 pub(crate) use overlap::Detector;
 use table::{Event, Fate, Keys, LaneState, Limits, Number, Purpose, State, decide};
 
@@ -64,7 +68,12 @@ struct Shell {
     table: State,
     tickets: HashMap<Number, Ticket>,
     alarm: Option<Instant>,
+    /// Whoever waits until nothing runs in a bracket's lanes.
+    quiet: HashMap<BracketNumber, oneshot::Sender<()>>,
 }
+
+/// Lanes closed or opened in one step: a large bracket must not hold up everybody's next step.
+const LANES_A_STEP: usize = 512;
 
 /// All lanes of this owner.
 pub(crate) struct Lanes {
@@ -75,7 +84,7 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(limits: Limits, timers: tokio::runtime::Handle) -> Arc<Self> {
-        let shell = Shell { table: State::new(limits), tickets: HashMap::new(), alarm: None };
+        let shell = Shell { table: State::new(limits), tickets: HashMap::new(), alarm: None, quiet: HashMap::new() };
         Arc::new(Self { shell: Mutex::new(shell), overlaps: Detector::default(), timers })
     }
 
@@ -94,22 +103,24 @@ impl Lanes {
         }
         let expires = deadline.min(clock::after(now, lane_wait));
         let late = if expires < deadline { NotBegun::LaneBusy } else { NotBegun::Expired };
+        let late = |lanes: &Self, keys: &Keys| if lanes.is_shut(keys) { NotBegun::Bracketed } else { late };
         let arrive = Event::Arrive { number, keys: keys.clone(), purpose, expires };
-        let guard = |standing| LaneGuard { lanes: Arc::clone(self), number, keys, standing };
+        let guard = |keys, standing| LaneGuard { lanes: Arc::clone(self), number, keys, standing };
         match self.apply(now, arrive) {
-            Fate::Granted => Ok(guard(Standing::Granted)),
+            Fate::Granted => Ok(guard(keys, Standing::Granted)),
             Fate::Queued => {
-                let guard = guard(Standing::Granted);
+                let guard = guard(keys, Standing::Granted);
                 let mut expiry = pin!(clock::sleep_until(expires));
                 let granted = poll_fn(|cx| match self.poll_ticket(number, cx) {
                     Poll::Ready(granted) => Poll::Ready(granted),
                     Poll::Pending => expiry.as_mut().poll(cx).map(|()| false),
                 });
                 // Dropping the guard leaves the queue.
-                if granted.await { Ok(guard) } else { Err(late) }
+                if granted.await { Ok(guard) } else { Err(late(self, &guard.keys)) }
             }
+            Fate::Full if self.is_shut(&keys) => Err(NotBegun::Bracketed),
             Fate::Full => Err(NotBegun::LaneFull),
-            Fate::Refused | Fate::None => Err(late),
+            Fate::Refused | Fate::None => Err(late(self, &keys)),
         }
     }
 
@@ -135,6 +146,7 @@ impl Lanes {
                 }
             }
         }
+        let quiet: Vec<_> = decision.quiet.iter().filter_map(|bracket| shell.quiet.remove(bracket)).collect();
         let alarm = shell.table.next_due();
         let set = alarm.is_some() && shell.alarm.is_none_or(|at| Some(at) > alarm);
         if set {
@@ -145,7 +157,45 @@ impl Lanes {
             self.ring_at(at);
         }
         woken.into_iter().for_each(Waker::wake);
+        for waits in quiet {
+            // Whoever waited may have given up.
+            let _ = waits.send(());
+        }
         decision.fate
+    }
+
+    /// Closes `lanes` for a change bracket: what runs in them goes on, nothing more begins until `reopen`.
+    pub(crate) fn shut(self: &Arc<Self>, bracket: BracketNumber, lanes: &[LaneId]) {
+        for step in lanes.chunks(LANES_A_STEP) {
+            self.apply(clock::now(), Event::Shut { bracket, keys: step.into() });
+        }
+    }
+
+    /// Opens the `lanes` of a change bracket that is over.
+    pub(crate) fn reopen(self: &Arc<Self>, bracket: BracketNumber, lanes: &[LaneId]) {
+        for step in lanes.chunks(LANES_A_STEP) {
+            self.apply(clock::now(), Event::Reopen { bracket, keys: step.into() });
+        }
+        self.lock().quiet.remove(&bracket);
+    }
+
+    /// Waits until nothing that may still have effect is left in the lanes that `bracket` closed.
+    pub(crate) async fn quiet(&self, bracket: BracketNumber) {
+        let waits = {
+            let mut shell = self.lock();
+            if shell.table.is_quiet(bracket) {
+                return;
+            }
+            let (sender, waits) = oneshot::channel();
+            shell.quiet.insert(bracket, sender);
+            waits
+        };
+        // Ends with an error only where the lanes were opened again: then there is nothing to wait for either.
+        let _ = waits.await;
+    }
+
+    fn is_shut(&self, keys: &Keys) -> bool {
+        self.lock().table.is_shut(keys.as_slice())
     }
 
     /// Holds end by a timer; whichever event comes first ends those that are due as well.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use sekisho_issuance::fence::Epoch;
 use sekisho_issuance::request::Operation;
+use sekisho_issuance::shard::LaneId;
 use tokio::sync::Notify;
 
 use crate::assignment::{Answer, Assignment, Call, NotBegun, Unanswered};
@@ -283,6 +284,21 @@ impl Owner {
             self.intents.over(number);
         }
         doubtful || self.lanes.abandon(number)
+    }
+
+    /// Closes `lanes` for the change bracket `bracket`: what runs in them goes on, nothing more begins until [`Owner::reopen`].
+    pub fn shut(&self, bracket: u64, lanes: &[LaneId]) {
+        self.lanes.shut(bracket, lanes);
+    }
+
+    /// Waits until nothing that may still have effect is left in the lanes that `bracket` closed.
+    pub async fn quiet(&self, bracket: u64) {
+        self.lanes.quiet(bracket).await;
+    }
+
+    /// Opens `lanes`, which `bracket` closed; those that another bracket holds stay closed.
+    pub fn reopen(&self, bracket: u64, lanes: &[LaneId]) {
+        self.lanes.reopen(bracket, lanes);
     }
 
     /// Every backend, by name.

@@ -7,6 +7,8 @@ use std::time::Instant;
 use sekisho_issuance::request::Operation;
 use sekisho_issuance::shard::LaneId;
 
+use super::closed::{BracketNumber, Closed};
+
 /// The number of one attempt; rises over the life of the process, never used twice.
 pub(crate) type Number = u64;
 
@@ -75,6 +77,10 @@ pub(crate) enum Event {
     Inherit { number: Number, keys: Keys, purpose: Purpose, until: Instant },
     /// After an unclean start without a readable journal: nothing is granted before.
     CloseAll { until: Instant },
+    /// A change bracket begins: what runs in `keys` goes on, nothing more is granted in them.
+    Shut { bracket: BracketNumber, keys: Arc<[LaneId]> },
+    /// It is over.
+    Reopen { bracket: BracketNumber, keys: Arc<[LaneId]> },
 }
 
 /// What became of an `Arrive` or `Begin`.
@@ -101,6 +107,8 @@ pub(crate) struct Decision {
     pub(crate) granted: Vec<Number>,
     /// Waiters whose time was over when their turn came.
     pub(crate) expired: Vec<Number>,
+    /// Brackets in whose lanes nothing runs any more.
+    pub(crate) quiet: Vec<BracketNumber>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +142,7 @@ pub(crate) struct State {
     attempts: HashMap<Number, Attempt>,
     due: BTreeSet<(Instant, Number)>,
     closed_until: Option<Instant>,
+    closed: Closed,
     waiting: usize,
 }
 
@@ -146,6 +155,7 @@ impl State {
             attempts: HashMap::new(),
             due: BTreeSet::new(),
             closed_until: None,
+            closed: Closed::default(),
             waiting: 0,
         }
     }
@@ -162,7 +172,21 @@ impl State {
     /// Whether nothing is taken or waited for, so that no memory is used.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.lanes.is_empty() && self.attempts.is_empty() && self.due.is_empty() && self.waiting == 0
+        self.lanes.is_empty()
+            && self.attempts.is_empty()
+            && self.due.is_empty()
+            && self.waiting == 0
+            && self.closed.is_empty()
+    }
+
+    /// Whether a change bracket keeps one of `keys` closed.
+    pub(crate) fn is_shut(&self, keys: &[LaneId]) -> bool {
+        keys.iter().any(|key| self.closed.holds(key))
+    }
+
+    /// Whether nothing runs any more in the lanes of `bracket`.
+    pub(crate) fn is_quiet(&self, bracket: BracketNumber) -> bool {
+        self.closed.is_quiet(bracket)
     }
 
     /// Every attempt, for reports.
@@ -209,7 +233,8 @@ pub(crate) struct Seen<'a> {
 
 /// Applies one event at `now`.
 pub(crate) fn decide(state: &mut State, now: Instant, event: Event) -> Decision {
-    let mut turn = Turn { state, now, touched: Vec::new(), granted: Vec::new(), expired: Vec::new() };
+    let mut turn =
+        Turn { state, now, touched: Vec::new(), granted: Vec::new(), expired: Vec::new(), quiet: Vec::new() };
     let fate = match event {
         Event::Arrive { number, keys, purpose, expires } => turn.arrive(number, keys, purpose, expires),
         Event::Leave { number } => turn.leave(number),
@@ -222,9 +247,11 @@ pub(crate) fn decide(state: &mut State, now: Instant, event: Event) -> Decision 
             turn.state.closed_until = turn.state.closed_until.max(Some(until));
             Fate::None
         }
+        Event::Shut { bracket, keys } => turn.shut(bracket, &keys),
+        Event::Reopen { bracket, keys } => turn.reopen(bracket, &keys),
     };
     turn.settle();
-    Decision { fate, granted: turn.granted, expired: turn.expired }
+    Decision { fate, granted: turn.granted, expired: turn.expired, quiet: turn.quiet }
 }
 
 /// One event being applied: which lanes may have a next holder, and who was decided on.
@@ -234,6 +261,7 @@ struct Turn<'a> {
     touched: Vec<LaneId>,
     granted: Vec<Number>,
     expired: Vec<Number>,
+    quiet: Vec<BracketNumber>,
 }
 
 impl Turn<'_> {
@@ -246,6 +274,7 @@ impl Turn<'_> {
             self.settle();
         }
         let free = !self.is_closed()
+            && !self.state.is_shut(keys.as_slice())
             && keys.as_slice().iter().all(|k| self.state.lanes.get(k).is_none_or(is_free_and_unwanted));
         let attempt = |phase| Attempt { keys: keys.clone(), purpose, phase, since: self.now, expires };
         if free {
@@ -326,6 +355,20 @@ impl Turn<'_> {
         Fate::None
     }
 
+    fn shut(&mut self, bracket: BracketNumber, keys: &[LaneId]) -> Fate {
+        for key in keys {
+            let taken = self.state.lanes.get(key).is_some_and(|lane| lane.holder.is_some());
+            self.state.closed.close(bracket, *key, taken);
+        }
+        Fate::None
+    }
+
+    fn reopen(&mut self, bracket: BracketNumber, keys: &[LaneId]) -> Fate {
+        let state = &mut *self.state;
+        self.touched.extend(keys.iter().filter(|key| state.closed.open(bracket, key)));
+        Fate::None
+    }
+
     fn inherit(&mut self, number: Number, keys: Keys, purpose: Purpose, until: Instant) -> Fate {
         // Two predecessors in one lane: each holds what the other does not; the lane waits for the later end.
         let mut own = Vec::new();
@@ -373,6 +416,7 @@ impl Turn<'_> {
                 && lane.holder == Some(number)
             {
                 lane.holder = None;
+                self.quiet.extend(self.state.closed.given_back(key));
             }
             self.touched.push(*key);
         }
@@ -391,7 +435,8 @@ impl Turn<'_> {
                 let turn = |k: &LaneId| {
                     self.state.lanes.get(k).is_some_and(|l| l.holder.is_none() && l.queue.front() == Some(&front))
                 };
-                if self.is_closed() || !attempt.keys.as_slice().iter().all(turn) {
+                let shut = self.state.is_shut(attempt.keys.as_slice());
+                if shut || self.is_closed() || !attempt.keys.as_slice().iter().all(turn) {
                     break;
                 }
                 self.grant(front);

@@ -17,6 +17,8 @@ enum Step {
     Hold(usize, Option<u64>),
     Release(usize),
     CloseAll(u64),
+    Shut(Vec<u8>),
+    Reopen(usize),
     Wait(u64),
 }
 
@@ -28,6 +30,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), proptest::option::weighted(0.8, 1..30_u64)).prop_map(|(n, t)| Step::Hold(n, t)),
         3 => any::<usize>().prop_map(Step::Release),
         1 => (1..30_u64).prop_map(Step::CloseAll),
+        2 => proptest::collection::vec(0..4_u8, 1..3).prop_map(Step::Shut),
+        2 => any::<usize>().prop_map(Step::Reopen),
         4 => (1..15_u64).prop_map(Step::Wait),
     ]
 }
@@ -48,12 +52,23 @@ struct One {
     is: Is,
 }
 
+/// A change bracket as the outside knows it.
+#[derive(Debug)]
+struct Bracket {
+    lanes: Vec<LaneId>,
+    /// Who ran in them when it began.
+    ran: Vec<usize>,
+    is_open: bool,
+    quiet: bool,
+}
+
 /// What the outside knows: arrivals in order, and what each was told.
 struct Model {
     start: Instant,
     now: Instant,
     closed_until: Option<Instant>,
     all: Vec<One>,
+    brackets: Vec<Bracket>,
 }
 
 impl Model {
@@ -64,6 +79,24 @@ impl Model {
     fn owners(&self, lane: LaneId) -> Vec<usize> {
         let owns = |o: &One| matches!(o.is, Is::Granted | Is::Running | Is::Held(_)) && o.lanes.contains(&lane);
         (0..self.all.len()).filter(|i| owns(&self.all[*i])).collect()
+    }
+
+    fn shut(&self, lane: &LaneId) -> bool {
+        self.brackets.iter().any(|bracket| bracket.is_open && bracket.lanes.contains(lane))
+    }
+
+    /// A bracket is quiet once everybody is gone who ran in its lanes when it began, and is told so once.
+    fn hears(&mut self, decision: &Decision) -> Result<(), TestCaseError> {
+        for number in &decision.quiet {
+            let bracket = &mut self.brackets[*number as usize];
+            prop_assert!(bracket.is_open && !bracket.quiet, "told twice, or after it was over");
+            bracket.quiet = true;
+        }
+        for bracket in &self.brackets {
+            let gone = bracket.ran.iter().all(|i| self.all[*i].is == Is::Gone);
+            prop_assert_eq!(bracket.quiet || bracket.ran.is_empty(), gone || !bracket.is_open && bracket.quiet);
+        }
+        Ok(())
     }
 
     /// Takes over what a decision says, checking that it was allowed to say so.
@@ -91,6 +124,7 @@ impl Model {
         prop_assert_eq!(self.all[index].is, Is::Waiting, "granted twice, or after it left");
         prop_assert!(self.all[index].expires > self.now, "granted after its deadline");
         for lane in self.all[index].lanes.clone() {
+            prop_assert!(!self.shut(&lane), "granted inside a bracket");
             prop_assert!(self.owners(lane).is_empty(), "two holders of one lane: {:?}", self.owners(lane));
             let overtaken = self.all[..index]
                 .iter()
@@ -109,7 +143,7 @@ impl Model {
         for (i, one) in self.all.iter().enumerate().filter(|(_, o)| o.is == Is::Waiting && o.expires > self.now) {
             let blocked = one.lanes.iter().any(|lane| {
                 let before = |o: &One| o.is == Is::Waiting && o.lanes.contains(lane);
-                !self.owners(*lane).is_empty() || self.all[..i].iter().any(before)
+                self.shut(lane) || !self.owners(*lane).is_empty() || self.all[..i].iter().any(before)
             });
             prop_assert!(blocked, "waiter {} is forgotten", i);
         }
@@ -117,10 +151,17 @@ impl Model {
     }
 }
 
+fn distinct(lanes: Vec<u8>) -> Vec<LaneId> {
+    let mut lanes: Vec<_> = lanes.into_iter().map(|l| LaneId::from_u128(l.into())).collect();
+    lanes.sort();
+    lanes.dedup();
+    lanes
+}
+
 fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut state = State::new(LIMITS);
     let start = Instant::now();
-    let mut model = Model { start, now: start, closed_until: None, all: Vec::new() };
+    let mut model = Model { start, now: start, closed_until: None, all: Vec::new(), brackets: Vec::new() };
     for step in steps {
         let pick = |n: usize| n.checked_rem(model.all.len());
         let (event, index) = match step {
@@ -132,10 +173,25 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 model.closed_until = model.closed_until.max(Some(model.in_ms(ms)));
                 (Event::CloseAll { until: model.in_ms(ms) }, None)
             }
+            Step::Shut(lanes) => {
+                let lanes = distinct(lanes);
+                let ran = lanes.iter().flat_map(|lane| model.owners(*lane)).collect();
+                let event = Event::Shut { bracket: model.brackets.len() as u64, keys: lanes.clone().into() };
+                model.brackets.push(Bracket { lanes, ran, is_open: true, quiet: false });
+                (event, None)
+            }
+            Step::Reopen(n) => {
+                let Some(b) = n.checked_rem(model.brackets.len()).filter(|b| model.brackets[*b].is_open) else {
+                    continue;
+                };
+                model.brackets[b].is_open = false;
+                // Whoever asked has its answer, or does not want it any more.
+                model.brackets[b].quiet = true;
+                model.brackets[b].ran.clear();
+                (Event::Reopen { bracket: b as u64, keys: model.brackets[b].lanes.clone().into() }, None)
+            }
             Step::Arrive { lanes, patience } => {
-                let mut lanes: Vec<_> = lanes.into_iter().map(|l| LaneId::from_u128(l.into())).collect();
-                lanes.sort();
-                lanes.dedup();
+                let lanes = distinct(lanes);
                 let (number, expires) = (model.all.len(), model.in_ms(patience));
                 let keys = Keys::of(&lanes).unwrap();
                 model.all.push(One { lanes, expires, is: Is::Waiting });
@@ -182,6 +238,7 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             (Some(i), Fate::Full | Fate::Refused) if arrives => model.all[i].is = Is::Gone,
             _ => {}
         }
+        model.hears(&decision)?;
         model.nobody_is_forgotten()?;
         let waiting = state.attempts.values().filter(|a| a.phase == Phase::Waiting).count();
         prop_assert_eq!(state.waiting, waiting);
@@ -191,6 +248,9 @@ fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
         let known: HashSet<Number> = state.attempts.keys().copied().collect();
         let expected = model.all.iter().enumerate().filter(|(_, o)| o.is != Is::Gone).map(|(i, _)| i as u64);
         prop_assert_eq!(known, expected.collect::<HashSet<_>>());
+    }
+    for (number, bracket) in model.brackets.iter().enumerate().filter(|(_, bracket)| bracket.is_open) {
+        decide(&mut state, model.now, Event::Reopen { bracket: number as u64, keys: bracket.lanes.clone().into() });
     }
     // In the end everybody leaves, and nothing remains.
     for number in 0..model.all.len() as u64 {
@@ -251,4 +311,25 @@ fn predecessors_of_one_resident_hold_until_the_later_end() {
     decide(&mut state, now, arrive(3, &[7], now + Duration::from_secs(60)));
     assert_eq!(decide(&mut state, first, Event::Tick).granted, [0_u64; 0]);
     assert_eq!(decide(&mut state, second, Event::Tick).granted, [3]);
+}
+
+#[test]
+fn a_bracket_waits_for_what_runs_and_holds_what_comes() {
+    let (mut state, now) = (State::new(LIMITS), Instant::now());
+    let later = now + Duration::from_secs(60);
+    let lanes = |all: &[u128]| all.iter().map(|l| LaneId::from_u128(*l)).collect::<Arc<[_]>>();
+    decide(&mut state, now, arrive(1, &[7], later));
+    decide(&mut state, now, Event::Begin { number: 1 });
+    let shut = decide(&mut state, now, Event::Shut { bracket: 5, keys: lanes(&[6, 7]) });
+    assert_eq!((shut.quiet, state.is_quiet(5)), (vec![], false));
+    assert_eq!(decide(&mut state, now, arrive(2, &[6], later)).fate, Fate::Queued);
+    assert_eq!(decide(&mut state, now, arrive(3, &[8], later)).fate, Fate::Granted, "nobody else is held");
+    // Its end is not known: only `max_run` later nothing of it can have effect any more.
+    decide(&mut state, now, Event::Hold { number: 1, until: Some(now + Duration::from_secs(9)) });
+    assert!(!state.is_quiet(5));
+    assert_eq!(decide(&mut state, now + Duration::from_secs(9), Event::Tick).quiet, [5]);
+    // A second bracket on one of them: it opens with the last.
+    decide(&mut state, now, Event::Shut { bracket: 6, keys: lanes(&[6]) });
+    assert_eq!(decide(&mut state, now, Event::Reopen { bracket: 5, keys: lanes(&[6, 7]) }).granted, [0_u64; 0]);
+    assert_eq!(decide(&mut state, now, Event::Reopen { bracket: 6, keys: lanes(&[6]) }).granted, [2]);
 }
