@@ -2,6 +2,7 @@
 //!
 //! Nothing here is on a request's way, and nothing here hands out a document.
 
+mod brackets;
 mod operate;
 mod ready;
 mod tenants;
@@ -13,7 +14,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -71,8 +72,19 @@ pub fn admin_routes(edge: Arc<Edge>, key: AdminKey) -> Router {
         .route("/backends/{name}/resume", post(operate::resume))
         .route("/backends/{name}/limit", post(operate::limit))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .merge(bracket_routes())
         .layer(middleware::from_fn_with_state(admin.clone(), authenticate))
         .with_state(admin)
+}
+
+fn bracket_routes() -> Router<Admin> {
+    Router::new()
+        .route("/v1/brackets", get(brackets::list).post(brackets::open))
+        .route("/v1/brackets/{id}", get(brackets::show).delete(brackets::close))
+        .route("/v1/brackets/{id}/renew", post(brackets::renew))
+        .route("/v1/brackets/{id}/unknown", post(brackets::give_up))
+        .route("/v1/feeds/{municipality}", put(brackets::feed))
+        .layer(axum::extract::DefaultBodyLimit::max(brackets::MAX_BODY_BYTES))
 }
 
 /// `Authorization: Bearer <content of admin.key>`, compared in constant time. Nothing is said to whoever lacks it.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod bracket;
 mod check;
 mod exchange;
 mod read;
@@ -45,6 +46,8 @@ enum Command {
     /// The records: prove them, look into them.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Change records behind the gateway: opens a bracket, runs the command, and says what it made of the records.
+    Bracket(bracket::BracketArgs),
     #[command(flatten)]
     Admin(admin::AdminCommand),
 }
@@ -82,6 +85,7 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Read(args) => read::read(&args, &mut std::io::stdout().lock()),
         Command::Test(args) => test::test(&args, &mut std::io::stdout().lock()),
         Command::Audit(command) => audit::run(command, &mut std::io::stdout().lock()),
+        Command::Bracket(args) => bracket::run(&args),
         Command::Admin(command) => admin::run(command, &mut std::io::stdout().lock()),
     };
     ExitCode::from(code)

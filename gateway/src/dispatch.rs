@@ -21,6 +21,7 @@ use sekisho_worker::owner::Attested;
 use sekisho_worker::standing::Standing;
 
 use crate::bound::Bound;
+use crate::bracket::{BRACKET_UNKNOWN, Concern};
 use crate::layer::admission::{Permit, jitter};
 use crate::layer::bind::{Prepared, render, unanswered_lookup};
 use crate::layer::{Known, Reply};
@@ -156,6 +157,7 @@ async fn judge(
         Opened::Full => return Err(Problem::because(Code::Shed, "memory")),
     };
     let contradicted = contradiction.is_some();
+    let _under_way = known.edge.brackets.under_way();
     let ended = match gate.decide_with(bound, attested, contradiction).await {
         // `observe` lets an answer through, never a session that is another's.
         Ok(_) if contradicted => Err(Problem::because(Code::Withheld, "identity")),
@@ -345,10 +347,13 @@ fn assignment(
         max_run: route.max_run,
         trace: context.trace(),
         before: asked(lookup)?,
-        before_guard: match household {
-            Some((lookup, chosen)) => Some(guard(lookup, chosen, facts.applicant.clone())),
-            None => required(bound),
-        },
+        before_guard: both(
+            vouched(known, bound, lookup)?,
+            match &household {
+                Some((lookup, chosen)) => Some(guard(lookup.clone(), chosen.clone(), facts.applicant.clone())),
+                None => required(bound),
+            },
+        ),
         call,
         fetch: steps.map_err(unfit)?,
         after: if route.lookup_after { asked(route.lookup.as_ref())? } else { None },
@@ -362,6 +367,35 @@ fn guard(lookup: Arc<Lookup>, chosen: Members, applicant: Option<ResidentId>) ->
         Some(_) => Err(HOUSEHOLD_CHANGED),
         None => Err("lookup"),
     })
+}
+
+/// Where a change bracket holds somebody up, their authority must vouch for them once its lanes are open; a route that asks none
+/// has nobody to vouch.
+fn vouched(known: &Known, bound: &Bound, lookup: Option<&Arc<Lookup>>) -> Result<Option<BeforeGuard>, Problem> {
+    let facts = bound.facts();
+    let Some(municipality) = facts.municipality.filter(|_| bound.route().operation.speaks_of_resident()) else {
+        return Ok(None);
+    };
+    let brackets = &known.edge.brackets;
+    let people = || facts.residents.iter().map(|who| (known.edge.lane(municipality, who), who.clone()));
+    match (brackets.concern(people().map(|(lane, _)| lane)), lookup) {
+        (Concern::None, _) | (Concern::Closed, None) => Ok(None),
+        (Concern::Unknown, None) => Err(Problem::because(Code::Unavailable, BRACKET_UNKNOWN)),
+        (Concern::Closed | Concern::Unknown, Some(lookup)) => {
+            let marks = known.edge.gate.records().memory().watermarks.clone();
+            Ok(Some(brackets.guard(people().collect(), lookup.clone(), marks, bound.route().max_run)))
+        }
+    }
+}
+
+/// One guard after the other.
+fn both(first: Option<BeforeGuard>, second: Option<BeforeGuard>) -> Option<BeforeGuard> {
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            Some(Arc::new(move |answer: &Answer| first(answer).and_then(|()| second(answer))))
+        }
+        (one, other) => one.or(other),
+    }
 }
 
 /// Where an authority's reply says already that nothing can leave, the backend hears nothing: what a lookup requires must hold, and
@@ -394,11 +428,13 @@ fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
             NotBegun::LaneBusy => shed("lane_busy"),
             NotBegun::BackendBusy => shed("backend_busy"),
             NotBegun::NoTimeLeft => shed("no_time_left"),
+            NotBegun::Bracketed => Problem::because(Code::Shed, "bracket"),
             NotBegun::Unreachable => Problem::because(Code::Unavailable, "unreachable"),
             NotBegun::BackendSuspended => Problem::because(Code::Unavailable, "backend_suspended"),
             NotBegun::IntentNotDurable => Problem::because(Code::Unavailable, "not_durable"),
             // An authority's lawful no, in our words.
             NotBegun::Guarded(REQUIREMENT) => Problem::because(Code::Refused, REQUIREMENT),
+            NotBegun::Guarded(BRACKET_UNKNOWN) => Problem::because(Code::Unavailable, BRACKET_UNKNOWN),
             NotBegun::Guarded(_) => Problem::because(Code::Unavailable, "lookup"),
             NotBegun::WrongEpoch => Problem::new(Code::Unavailable),
             NotBegun::Draining => Problem::new(Code::Draining),

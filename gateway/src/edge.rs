@@ -8,12 +8,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use sekisho_issuance::binding::BindingKey;
 use sekisho_issuance::fence::Epoch;
+use sekisho_issuance::id::{MunicipalityCode, ResidentId};
 use sekisho_issuance::request::Facts;
 use sekisho_issuance::shard::{LaneId, LaneKey, LaneSet};
 use sekisho_worker::backend::{Address, BackendConfig, HazardProfile};
 use sekisho_worker::owner::{Owner, OwnerConfig, StartError};
 use sekisho_worker::standing::Rank;
 
+use crate::bracket::Brackets;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::drain::Drain;
@@ -50,6 +52,8 @@ pub struct Edge {
     pub latches: Arc<Latches>,
     /// What is out of service.
     pub switches: Arc<Switches>,
+    /// Change brackets.
+    pub brackets: Arc<Brackets>,
     /// What lets an answer leave.
     pub gate: Gate,
     binding_key: BindingKey,
@@ -68,6 +72,8 @@ pub struct Parts {
     pub latches: Arc<Latches>,
     /// What is out of service.
     pub switches: Arc<Switches>,
+    /// Change brackets.
+    pub brackets: Arc<Brackets>,
     /// The gate.
     pub gate: Gate,
 }
@@ -75,7 +81,7 @@ pub struct Parts {
 impl Edge {
     /// Starts the lanes' owner and puts everything together. Needs the runtime it shall live in.
     pub fn start(config: Config, state: &StateDir, parts: Parts) -> Result<Arc<Self>, StartError> {
-        let Parts { clock, registry, latches, switches, gate } = parts;
+        let Parts { clock, registry, latches, switches, brackets, gate } = parts;
         switches.read_files(|scope| scope.is_about_something_in(&config));
         let mut owner = OwnerConfig::new(state.root().to_owned(), state.epoch(), worker_backends(&config));
         if let Some(longest) = config.routes.iter().map(|r| r.max_run).max() {
@@ -101,6 +107,7 @@ impl Edge {
             owner,
             latches,
             switches,
+            brackets,
             gate,
             binding_key: BindingKey::new(rand::random()),
             lane_key: state.keys().lane.clone(),
@@ -145,6 +152,11 @@ impl Edge {
         LaneSet::new(facts.municipality.into_iter().flat_map(lane).collect())
     }
 
+    /// The lane of one resident.
+    pub fn lane(&self, municipality: MunicipalityCode, resident: &ResidentId) -> LaneId {
+        LaneId::of(&self.lane_key, municipality, resident)
+    }
+
     /// Whether a latch holds what is asked, or who asks.
     pub fn suspended(&self, facts: &Facts, document: DocumentKind) -> Result<(), Problem> {
         if self.latches.on_kind(facts.municipality, document).is_some() {
@@ -162,6 +174,7 @@ impl Edge {
             && self.owner.is_durable()
             && self.latches.is_durable()
             && self.switches.is_durable()
+            && self.brackets.is_durable()
     }
 
     /// Counts a request that its session's pin refused.
@@ -199,6 +212,13 @@ impl Edge {
         let config = self.config.load();
         for side in config.tls() {
             side.refresh();
+        }
+    }
+
+    /// Gives up the change brackets whose batch is not heard of any more. To be called every [`crate::bracket::EXPIRY_EVERY`].
+    pub fn expire_brackets(&self) {
+        for (id, lanes) in self.brackets.expire(std::time::Instant::now()) {
+            self.owner.reopen(id.number(), &lanes);
         }
     }
 

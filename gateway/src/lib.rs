@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod body;
 pub mod bound;
+pub mod bracket;
 pub mod cli;
 pub mod clock;
 pub mod config;

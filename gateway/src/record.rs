@@ -25,7 +25,9 @@ use crate::clock::Clock;
 use crate::durable_log::{Durable, Log, NotDurable};
 use crate::state_dir::{CheckpointKey, StateDir};
 
-pub use entry::{About, Dropped, Ended, Fate, Finished, Intent, Operated, Record, Recovered, Said, Started, Withheld};
+pub use entry::{
+    About, Changed, Dropped, Ended, Fate, Finished, Intent, Operated, Record, Recovered, Said, Started, Withheld,
+};
 pub use explain::Explanation;
 pub use export::{EXPORT_EVERY, HEAD_FILE};
 pub use find::{Filter, export, find};

@@ -21,6 +21,7 @@ use sekisho_worker::owner::Attested;
 
 use crate::body::Body;
 use crate::bound::Bound;
+use crate::bracket::Brackets;
 use crate::clock::Clock;
 use crate::durable_log::{Durable, NotDurable};
 use crate::evidence::{self, EvidenceStore};
@@ -62,6 +63,8 @@ pub struct GateParts {
     pub switches: Arc<Switches>,
     /// Sealed evidence.
     pub evidence: Arc<EvidenceStore>,
+    /// Change brackets.
+    pub brackets: Arc<Brackets>,
 }
 
 /// The release gate of one process.
@@ -93,6 +96,7 @@ impl Gate {
         let records = parts.records.clone();
         let latches = parts.latches.clone();
         let switches = parts.switches.clone();
+        let brackets = parts.brackets.clone();
         parts.registry.before_scrape(move |registry| {
             let unsynced = records.unsynced_for().max(latches.unsynced_for());
             registry.gauge(name::AUDIT_UNSYNCED, &[]).set(unsynced.as_secs_f64());
@@ -102,6 +106,7 @@ impl Gate {
             registry.gauge(name::UNIQUE_ENTRIES, &[("memory", "issue_number")]).set(numbers as f64);
             latches.publish(registry);
             switches.publish(registry);
+            brackets.publish(registry);
         });
         Self(Arc::new(parts))
     }
@@ -113,11 +118,12 @@ impl Gate {
         registry: Arc<Registry>,
         latches: Arc<Latches>,
         switches: Arc<Switches>,
+        brackets: Arc<Brackets>,
         clock: Clock,
         segment_bytes: u64,
     ) -> Result<Self, RecordsError> {
         let records = Records::of(state, Memory::default(), clock.clone(), segment_bytes)?;
-        Self::on(records, state, registry, latches, switches, clock)
+        Self::on(records, state, registry, latches, switches, brackets, clock)
     }
 
     /// The same on records that are open already.
@@ -127,6 +133,7 @@ impl Gate {
         registry: Arc<Registry>,
         latches: Arc<Latches>,
         switches: Arc<Switches>,
+        brackets: Arc<Brackets>,
         clock: Clock,
     ) -> Result<Self, RecordsError> {
         let evidence = EvidenceStore::open(state.root());
@@ -141,6 +148,7 @@ impl Gate {
             in_force: InForce::default(),
             switches,
             evidence: Arc::new(evidence),
+            brackets,
         }))
     }
 
@@ -393,6 +401,9 @@ impl Gate {
         }
         if !parts.switches.serve(bound.route(), facts) || !parts.in_force.serves(bound, verified) {
             return Err(Withheld::new("switched_off", None));
+        }
+        if parts.brackets.keep_in(judge::lanes_of(parts, facts).into_iter().map(|(lane, _)| lane)) {
+            return Err(Withheld::new("bracket", None));
         }
         let seen: &[(LaneId, Option<String>)] = &answered.seen_marks;
         if !parts.records.memory().watermarks.unchanged(seen) {

@@ -132,13 +132,18 @@ impl Watermarks {
 
     /// Whether an amend may begin: its mark must find room afterwards. Old marks are let go first.
     pub fn has_room(&self, now: Timestamp) -> bool {
+        self.has_room_for(1, now)
+    }
+
+    /// The same for `count` changes.
+    pub fn has_room_for(&self, count: usize, now: Timestamp) -> bool {
         let mut marks = self.marks();
-        if marks.len() < self.max {
+        if marks.len() + count <= self.max {
             return true;
         }
         let oldest = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
         marks.retain(|_, mark| mark.at >= oldest);
-        marks.len() < self.max
+        marks.len() + count <= self.max
     }
 
     /// When a change to `lane` that is acknowledged now counts as made: never before the one before it, whatever the clock says.

@@ -293,7 +293,12 @@ fn found(done: bool, otherwise: &str) -> Response {
 }
 
 /// Nothing is done that was not recorded first.
-async fn recorded(admin: &Admin, action: &str, about: &str, word: Option<(String, String)>) -> Result<(), Response> {
+pub(super) async fn recorded(
+    admin: &Admin,
+    action: &str,
+    about: &str,
+    word: Option<(String, String)>,
+) -> Result<(), Response> {
     let (name, reason) = word.unzip();
     let at = admin.edge.clock.now();
     tracing::warn!(action, about, "an operator acts");

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use crate::bracket::Stage;
 use crate::edge::Edge;
 use crate::registry::name;
 use crate::route::Mode;
@@ -21,7 +22,7 @@ pub struct Readiness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
     /// `draining`, `not_durable`, `latched`, `switched_off`, `observing`, `closed`, `maintenance`, `disabled`,
-    /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`.
+    /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`, `bracket_unknown`.
     pub reason: &'static str,
     /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +48,9 @@ pub fn readiness(edge: &Edge) -> Readiness {
     }
     if edge.not_reloaded.load(Ordering::Relaxed) {
         say("not_reloaded", None);
+    }
+    for bracket in edge.brackets.list().into_iter().filter(|bracket| bracket.stage == Stage::Unknown) {
+        say("bracket_unknown", Some(format!("{}: bracket {}", bracket.municipality, bracket.id)));
     }
     let config = edge.config();
     for side in config.tls().filter(|side| side.broken().is_some()) {

@@ -50,6 +50,18 @@ pub(super) enum AdminCommand {
     /// Backends: list, drain, resume, limit.
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Change brackets that were opened: list them, or say what became of one. `bracket` opens one around a command.
+    #[command(subcommand)]
+    Brackets(BracketsCommand),
+    /// The record feed of a municipality has reached this: no route that checks against it shows anything older.
+    Feed {
+        /// The municipality's code.
+        municipality: String,
+        /// A whole number or a time; it only goes on.
+        as_of: String,
+        #[command(flatten)]
+        at: At,
+    },
     /// Every municipality: served now or why not, hours, mode, latches and switches.
     Tenants(At),
     /// Whether the gateway can answer, and each reason for a no.
@@ -138,6 +150,45 @@ pub(super) enum BackendCommand {
     },
 }
 
+/// `brackets ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum BracketsCommand {
+    /// Every bracket, newest first.
+    List(At),
+    /// One bracket.
+    Show {
+        /// Its number.
+        id: String,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Says what became of everybody in a bracket, and frees its residents.
+    Close {
+        /// Its number.
+        id: String,
+        #[command(flatten)]
+        word: Word,
+        /// The version that every record has now.
+        #[arg(long, conflicts_with = "unchanged", required_unless_present = "unchanged")]
+        version: Option<String>,
+        /// Nobody's record was changed.
+        #[arg(long)]
+        unchanged: bool,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Says that nobody knows what a bracket's batch did; its residents are refused.
+    Unknown {
+        /// Its number.
+        id: String,
+        /// Why.
+        #[arg(long)]
+        why: String,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
 /// Which gateway: the one that runs on this configuration's state directory.
 #[derive(Debug, Args)]
 pub(super) struct At {
@@ -209,6 +260,26 @@ impl From<AdminCommand> for Question {
             AdminCommand::Backend(BackendCommand::Limit { name, limit, at }) => {
                 post(at, format!("/backends/{}/limit", segment(&name)), json!({ "limit": limit }))
             }
+            AdminCommand::Brackets(BracketsCommand::List(at)) => get(at, "/v1/brackets"),
+            AdminCommand::Brackets(BracketsCommand::Show { id, at }) => {
+                get(at, format!("/v1/brackets/{}", segment(&id)))
+            }
+            AdminCommand::Brackets(BracketsCommand::Close { id, word, version, unchanged, at }) => {
+                let mut body = json!({ "name": word.name, "reason": word.reason, "unchanged": unchanged });
+                if let Some(version) = version {
+                    body["version"] = json!(version);
+                }
+                Question { at, method: "DELETE", path: format!("/v1/brackets/{}", segment(&id)), body }
+            }
+            AdminCommand::Brackets(BracketsCommand::Unknown { id, why, at }) => {
+                post(at, format!("/v1/brackets/{}/unknown", segment(&id)), json!({ "why": why }))
+            }
+            AdminCommand::Feed { municipality, as_of, at } => Question {
+                at,
+                method: "PUT",
+                path: format!("/v1/feeds/{}", segment(&municipality)),
+                body: json!({ "as_of": as_of }),
+            },
             AdminCommand::Tenants(at) => get(at, "/tenants"),
             AdminCommand::Ready(at) => get(at, "/ready"),
         }
@@ -243,20 +314,37 @@ pub(super) fn record_a_look(
     if good { Ok(()) } else { bail!("{}", text.trim_end()) }
 }
 
-fn ask(question: Question) -> anyhow::Result<(bool, String)> {
-    let config = crate::reload::read(&question.at.config)?;
-    if config.listeners.admin.is_none() {
-        bail!("{}: has no [admin] listener", question.at.config.display());
+/// Where the gateway of this configuration listens for operators, and the key to it.
+pub(super) fn reach(config: &Path) -> anyhow::Result<(SocketAddr, AdminKey)> {
+    let read = crate::reload::read(config)?;
+    if read.listeners.admin.is_none() {
+        bail!("{}: has no [admin] listener", config.display());
     }
-    let state = &config.listeners.state_dir;
+    let state = &read.listeners.state_dir;
     let address = published(state, Listener::Admin).context("the gateway does not seem to run")?;
-    let key = AdminKey::read(&state.join("admin.key"))?;
+    Ok((address, AdminKey::read(&state.join("admin.key"))?))
+}
+
+fn ask(question: Question) -> anyhow::Result<(bool, String)> {
+    let (address, key) = reach(&question.at.config)?;
     exchange(address, &key, question.method, &question.path, &question.body)
         .with_context(|| format!("the admin listener at {address}"))
 }
 
 /// HTTP/1.0, so that the answer ends with the connection and needs no client library.
-fn exchange(
+pub(super) fn exchange(
+    address: SocketAddr,
+    key: &AdminKey,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> anyhow::Result<(bool, String)> {
+    exchange_within(PATIENCE, address, key, method, path, body)
+}
+
+/// The same, for an answer that may take so long.
+pub(super) fn exchange_within(
+    patience: Duration,
     address: SocketAddr,
     key: &AdminKey,
     method: &str,
@@ -264,7 +352,7 @@ fn exchange(
     body: &Value,
 ) -> anyhow::Result<(bool, String)> {
     let mut connection = TcpStream::connect_timeout(&address, PATIENCE)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(patience))?;
     connection.set_write_timeout(Some(PATIENCE))?;
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let request = format!(

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{FAILED, MISTAKES, OK};
+use crate::bracket::{Brackets, EXPIRY_EVERY};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::edge::{Edge, Parts, SWEEP_EVERY};
@@ -66,11 +67,27 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).context("latches")?);
     let switches = Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).context("switches")?;
     let switches = Arc::new(switches);
+    let brackets = Arc::new(Brackets::open(&state.path("brackets"), clock.clone()).context("brackets")?);
     let segment_bytes = config.audit.segment_bytes;
-    let gate = Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone(), segment_bytes);
+    let gate = Gate::open(
+        &state,
+        registry.clone(),
+        latches.clone(),
+        switches.clone(),
+        brackets.clone(),
+        clock.clone(),
+        segment_bytes,
+    );
     let gate = gate.context("records")?;
     let records = gate.records().clone();
-    let parts = Parts { clock, registry: registry.clone(), latches: latches.clone(), switches: switches.clone(), gate };
+    let parts = Parts {
+        clock,
+        registry: registry.clone(),
+        latches: latches.clone(),
+        switches: switches.clone(),
+        brackets: brackets.clone(),
+        gate,
+    };
     let listen = config.listeners.server.listen;
     let threads = Threads::start(config.listeners.server.threads.unwrap_or_else(Threads::usual)).context("threads")?;
     let edge = Edge::start(config, &state, parts)?;
@@ -104,6 +121,7 @@ async fn serve_until_signal(config: Config, path: PathBuf) -> anyhow::Result<()>
     records.close();
     latches.close();
     switches.close();
+    brackets.close_journal();
     state.mark_clean()?;
     drop(threads);
     tracing::info!("stopped");
@@ -139,6 +157,7 @@ async fn upkeep(edge: Arc<Edge>) {
     let mut switches = tokio::time::interval(FILES_EVERY);
     let mut head = tokio::time::interval(EXPORT_EVERY);
     let mut tidy = tokio::time::interval(TIDY_EVERY);
+    let mut brackets = tokio::time::interval(EXPIRY_EVERY);
     loop {
         tokio::select! {
             _ = sweep.tick() => {
@@ -149,6 +168,7 @@ async fn upkeep(edge: Arc<Edge>) {
             _ = switches.tick() => edge.read_switch_files(),
             _ = head.tick() => apart(&edge, "the head of the records", |edge| edge.export_head()).await,
             _ = tidy.tick() => apart(&edge, "tidying up", |edge| edge.gate.tidy(&edge.config().audit)).await,
+            _ = brackets.tick() => edge.expire_brackets(),
             _ = sheds.tick() => edge.registry.log.flush(),
         }
     }

@@ -25,7 +25,10 @@ fn edge_with(records: impl FnOnce(std::path::PathBuf, Clock) -> Arc<Records>) ->
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
     let records = records(state.path("records"), clock.clone());
     let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
-    let gate = Gate::on(records, &state, registry.clone(), latches.clone(), switches.clone(), clock.clone()).unwrap();
-    let parts = Parts { clock, registry, latches, switches, gate };
+    let brackets = Arc::new(Brackets::open(&state.path("brackets"), clock.clone()).unwrap());
+    let gate =
+        Gate::on(records, &state, registry.clone(), latches.clone(), switches.clone(), brackets.clone(), clock.clone())
+            .unwrap();
+    let parts = Parts { clock, registry, latches, switches, brackets, gate };
     Edge::start(crate::config::parse(CONFIG).unwrap_or_else(|m| panic!("{m:#?}")), &state, parts).unwrap()
 }

@@ -33,6 +33,8 @@ pub enum Record {
     Checkpoint(SignedHead),
     /// A segment that was kept for as long as it must be is about to be removed.
     Dropped(Dropped),
+    /// What a change bracket made of residents' records.
+    Changed(Changed),
 }
 
 impl Record {
@@ -53,7 +55,7 @@ impl Record {
             Self::ReleaseResult(r) => &r.request,
             Self::Withheld(r) => &r.about.request,
             Self::Ended(r) => &r.request,
-            Self::Operated(_) | Self::Started(_) | Self::Recovered(_) | Self::Checkpoint(_) | Self::Dropped(_) => "",
+            Self::Operated(_) | Self::Changed(_) | Self::Started(_) | Self::Recovered(_) | Self::Checkpoint(_) | Self::Dropped(_) => "",
         }
     }
 
@@ -69,6 +71,7 @@ impl Record {
             Self::Recovered(r) => r.at,
             Self::Checkpoint(r) => r.at,
             Self::Dropped(r) => r.at,
+            Self::Changed(r) => r.at,
         }
     }
 }
@@ -295,6 +298,17 @@ pub struct Ended {
     pub outcome: String,
     /// Why.
     pub reason: String,
+}
+
+/// What a change bracket made of some of its residents' records, durable before their lanes are opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// When.
+    pub at: Timestamp,
+    /// The bracket.
+    pub bracket: u64,
+    /// The marks that it sets.
+    pub watermarks: Vec<Watermark>,
 }
 
 /// What an operator did, recorded before it was done.

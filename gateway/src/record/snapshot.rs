@@ -46,6 +46,7 @@ impl Reading {
                     self.destroyed.insert(finished.request);
                 }
             }
+            Record::Changed(changed) => changed.watermarks.iter().for_each(|mark| memory.watermarks.set(mark)),
             _ => {}
         }
     }

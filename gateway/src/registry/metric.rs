@@ -130,6 +130,10 @@ pub mod name {
     pub const TENANT_FILES_BROKEN: &str = "sekisho_tenant_files_broken";
     /// What is out of service.
     pub const SWITCHED_OFF: &str = "sekisho_switched_off";
+    /// Change brackets that are not over.
+    pub const BRACKETS: &str = "sekisho_brackets";
+    /// Residents that they hold up.
+    pub const BRACKETED_RESIDENTS: &str = "sekisho_bracketed_residents";
     /// Oldest record not yet durable.
     pub const AUDIT_UNSYNCED: &str = "sekisho_audit_unsynced_seconds";
     /// Oldest record that no exported head covers.
@@ -297,6 +301,18 @@ pub const ALL: &[MetricDef] = &[
         Unit::Count,
         "What an operator has taken out of service and nobody has put back",
         &[words("scope", &["all", "municipality", "kind", "municipality_kind", "backend"])],
+    ),
+    gauge(
+        name::BRACKETS,
+        Unit::Count,
+        "Change brackets that are not over; the residents of an unknown one are refused",
+        &[words("stage", &["opening", "open", "unknown"])],
+    ),
+    gauge(
+        name::BRACKETED_RESIDENTS,
+        Unit::Count,
+        "Residents whom change brackets hold up or have refused",
+        &[words("stage", &["opening", "open", "unknown"])],
     ),
     gauge(name::AUDIT_UNSYNCED, Unit::Seconds, "Age of the oldest record that is not yet durable", &[]),
     gauge(

@@ -125,6 +125,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
                 |(lane, who): &(LaneId, &ResidentId)| Some(((*who).clone(), watermarks.shown(*lane, &lookup.name)?));
             lanes.iter().filter_map(shown).collect()
         }),
+        feed: facts.municipality.and_then(|municipality| parts.brackets.fed(municipality)),
     };
     let evidence = Evidence {
         facts,
@@ -284,7 +285,7 @@ fn mismatch(field: &str, expected_chars: usize, found_chars: usize) -> Verdict {
 }
 
 /// The residents with their lanes, the applicant first.
-fn lanes_of<'f>(parts: &GateParts, facts: &'f Facts) -> Vec<(LaneId, &'f ResidentId)> {
+pub(super) fn lanes_of<'f>(parts: &GateParts, facts: &'f Facts) -> Vec<(LaneId, &'f ResidentId)> {
     let Some(municipality) = facts.municipality else { return Vec::new() };
     let applicant_first =
         facts.applicant.iter().chain(facts.residents.iter().filter(|r| Some(*r) != facts.applicant.as_ref()));

@@ -61,6 +61,7 @@ fn bench_with_latch_disk(mode: &str) -> (Bench, Arc<Scripted>) {
         keys: state.keys().clone(),
         epoch: state.epoch(),
         switches: Arc::new(Switches::scripted(Scripted::new(), clock.clone())),
+        brackets: Brackets::scripted(Scripted::new(), clock.clone()),
         clock,
         in_force: InForce::default(),
         evidence: Arc::new(EvidenceStore::open(state.root()).unwrap()),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use sekisho_gateway::bracket::Brackets;
 use sekisho_gateway::clock::Clock;
 use sekisho_gateway::edge::{Edge, Parts};
 use sekisho_gateway::latch::Latches;
@@ -35,6 +36,8 @@ struct Script {
     opened: Option<Value>,
     closed: Option<Value>,
     minted: usize,
+    /// Changes of everybody's record since the start.
+    changes: usize,
 }
 
 /// What the record system says of everybody.
@@ -112,6 +115,11 @@ impl Backend {
         self.script().authority = says;
     }
 
+    /// A batch changes every record behind the gateway.
+    pub(crate) fn change(&self) {
+        self.script().changes += 1;
+    }
+
     /// The next session is this one.
     pub(crate) fn hand_out_again(&self, session: &str, resident: &str) {
         self.script().sessions.push_back((session.to_owned(), resident.to_owned()));
@@ -164,7 +172,8 @@ impl Backend {
 
     fn decide(&self, method: &Method, path: &str, body: &[u8], echo: &str) -> (u16, Value) {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let person = |id: &str| json!({"id": id, "name": "関守　一郎", "birth": "1980-03-12", "address": "見本市本町1-2-3", "version": "1", "requestId": echo});
+        let version = (self.script().changes + 1).to_string();
+        let person = |id: &str| json!({"id": id, "name": "関守　一郎", "birth": "1980-03-12", "address": "見本市本町1-2-3", "version": version, "requestId": echo});
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["v2", "cards", card]) => {
                 (200, json!({"cardSerial": card, "residentId": card.replace("card", "r"), "cityCode": "991007"}))
@@ -304,11 +313,12 @@ impl Site {
         let clock = Clock::system();
         let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
         let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
-        let gate =
-            Gate::open(&state, registry.clone(), latches.clone(), switches.clone(), clock.clone(), SEGMENT_BYTES)
+        let brackets = Arc::new(Brackets::open(&state.path("brackets"), clock.clone()).unwrap());
+        let (l, s, b) = (latches.clone(), switches.clone(), brackets.clone());
+        let gate = Gate::open(&state, registry.clone(), l, s, b, clock.clone(), SEGMENT_BYTES)
                 .unwrap();
         let config = edit(CONFIG.replace("127.0.0.1:9", &behind.to_string()), dir.path());
-        let parts = Parts { clock, registry, latches, switches, gate };
+        let parts = Parts { clock, registry, latches, switches, brackets, gate };
         let edge = Edge::start(parsed(&config, dir.path()), &state, parts).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -99,13 +99,17 @@ pub(super) fn as_of(evidence: &Evidence<'_>, watermark: Watermark, found: &[Valu
     if watermark == Watermark::Lookup && looked_up.is_none() {
         return Verdict::Unverifiable { reason: "lookup_without_version" };
     }
+    let fed = evidence.reached.feed.as_deref().filter(|_| watermark == Watermark::Feed);
+    if watermark == Watermark::Feed && fed.is_none() {
+        return Verdict::Unverifiable { reason: "feed_unknown" };
+    }
     let applicant = evidence.facts.applicant.as_ref().or(evidence.facts.residents.first());
     let (own, others): (Vec<_>, Vec<_>) = evidence.reached.amended.iter().partition(|(who, _)| Some(who) == applicant);
     for (page, printed) in found {
         if order(printed, printed).is_none() {
             return Verdict::Unverifiable { reason: "as_of_not_understood" };
         }
-        for mark in own.iter().map(|(_, mark)| mark.as_str()).chain(looked_up) {
+        for mark in own.iter().map(|(_, mark)| mark.as_str()).chain(looked_up).chain(fed) {
             match order(printed, mark) {
                 None => return Verdict::Unverifiable { reason: "as_of_not_comparable" },
                 Some(Ordering::Less) => {
@@ -133,7 +137,7 @@ fn is_time(text: &str) -> bool {
 }
 
 /// The order of two marks, if both are whole numbers or both are times, and if their precision lets it be told.
-fn order(a: &str, b: &str) -> Option<Ordering> {
+pub fn order(a: &str, b: &str) -> Option<Ordering> {
     let number = |text: &str| {
         let text = normalize::squeeze(text);
         (text.len() < 20 && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u64>().ok()).flatten()

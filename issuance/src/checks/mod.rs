@@ -28,6 +28,7 @@ use crate::request::Facts;
 use crate::verdict::{CheckName, Finding, Verdict};
 
 pub use context::{AnswerKind, LookupContext, PlanContext};
+pub use currency::order as order_of_versions;
 pub use explain::lines;
 pub use lookup::LOOKUP_REQUIREMENT_NOT_MET;
 pub use plan::CheckPlan;
@@ -71,6 +72,8 @@ pub struct Reached {
     pub amended: Vec<(ResidentId, String)>,
     /// When this route's lookup was asked before, for an answer that was released.
     pub shown: Vec<(ResidentId, String)>,
+    /// By the municipality's record feed, for everybody.
+    pub feed: Option<String>,
 }
 
 /// Everything a plan may look at. Nothing here outlives the request.

@@ -1,0 +1,176 @@
+//! Change brackets over real sockets: a batch changes records behind the gateway while kiosks ask.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panic"
+)]
+
+#[allow(dead_code, reason = "shared with other tests")]
+mod backend;
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use backend::{Reply, Site};
+use http::Method;
+use http_body_util::BodyExt;
+use sekisho_gateway::bracket::Stage;
+use sekisho_gateway::state_dir::AdminKey;
+use sekisho_issuance::id::{MunicipalityCode, ResidentId};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// The admin API of `site`.
+fn operators(site: &Site) -> Router {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), KEY).unwrap();
+    sekisho_gateway::admin::admin_routes(site.edge.clone(), AdminKey::read(file.path()).unwrap())
+}
+
+async fn say(operators: Router, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = request.header("authorization", format!("Bearer {KEY}")).body(Body::from(body.to_string())).unwrap();
+    let response = operators.oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+fn batch(residents: &[&str]) -> Value {
+    json!({ "municipality": "991007", "residents": residents, "name": "夜間異動", "reason": "転入の処理" })
+}
+
+async fn ask(site: &Site, resident: &str, session: &str) -> Reply {
+    site.ask(Method::GET, &format!("/residents/{resident}"), Some((session, "K-1")), None).await
+}
+
+/// Waits until `happened`; what it looks at moves by itself.
+async fn until(happened: impl Fn() -> bool) {
+    let asked = async {
+        while !happened() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it did not happen within 20 s");
+}
+
+fn waiting(site: &Site) -> usize {
+    site.edge.owner.lanes().iter().map(|lanes| lanes.waiting).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bracket_waits_for_what_runs_holds_what_comes_and_its_version_rules_from_then_on() {
+    let site = Site::start().await;
+    let operators = operators(&site);
+    let (one, two) = (site.open("K-1", "card-1").await, site.open("K-1", "card-2").await);
+    assert_eq!(ask(&site, "r-1", &one).await.status.as_u16(), 200);
+
+    site.backend.hold();
+    let running = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&one, "K-1")), None));
+    site.backend.until(|b| b.holding() == 1).await;
+    let opening = tokio::spawn(say(operators.clone(), "POST", "/v1/brackets", batch(&["r-1"])));
+    until(|| site.edge.brackets.list().iter().any(|b| b.stage == Stage::Opening)).await;
+    site.backend.go_on();
+    assert_eq!(running.await.unwrap().status.as_u16(), 200, "what ran leaves: the batch had not begun");
+    let (status, opened) = opening.await.unwrap();
+    assert_eq!((status, opened["bracket"]["stage"].as_str()), (201, Some("open")), "{opened}");
+
+    // The batch writes. Nobody is asked about r-1 meanwhile; everybody else is served.
+    let calls = site.backend.finished("/residents/r-1");
+    let held = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&one, "K-1")), None));
+    until(|| waiting(&site) == 1).await;
+    assert_eq!(ask(&site, "r-2", &two).await.status.as_u16(), 200);
+    site.backend.change();
+    let closed = say(operators.clone(), "DELETE", "/v1/brackets/1", json!({ "version": "2" })).await;
+    assert_eq!((closed.0, &closed.1["changed"]), (200, &json!(1)), "{}", closed.1);
+    let served = held.await.unwrap();
+    assert_eq!((served.status.as_u16(), &served.json()["version"]), (200, &json!("2")));
+    assert_eq!(site.backend.finished("/residents/r-1"), calls + 1);
+
+    // A copy of the records that lags behind the batch: what it says does not leave.
+    let opened = say(operators.clone(), "POST", "/v1/brackets", batch(&["r-1"])).await;
+    assert_eq!(opened.1["bracket"]["id"], json!(2));
+    assert_eq!(say(operators, "DELETE", "/v1/brackets/2", json!({ "versions": { "r-1": "3" } })).await.0, 200);
+    let stale = ask(&site, "r-1", &one).await;
+    assert_eq!((stale.status.as_u16(), stale.problem()), (502, "withheld".to_owned()), "{}", stale.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_is_not_heard_of_leaves_its_residents_refused_until_somebody_says_what_it_did() {
+    let site = Site::start().await;
+    let operators = operators(&site);
+    let (one, two) = (site.open("K-1", "card-1").await, site.open("K-1", "card-2").await);
+    assert_eq!(ask(&site, "r-1", &one).await.status.as_u16(), 200);
+    assert_eq!(say(operators.clone(), "POST", "/v1/brackets", batch(&["r-1"])).await.0, 201);
+    let held = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&one, "K-1")), None));
+    until(|| waiting(&site) == 1).await;
+    // Its lease is over: it never expires open.
+    for (id, lanes) in site.edge.brackets.expire(Instant::now() + Duration::from_secs(3600)) {
+        site.edge.owner.reopen(id.number(), &lanes);
+    }
+    let refused = held.await.unwrap();
+    assert_eq!((refused.status.as_u16(), &refused.json()["reason"]), (502, &json!("bracket_unknown")));
+    let calls = site.backend.calls();
+    let change = site.ask(Method::POST, "/residents/r-1/address", Some((&one, "K-1")), Some(json!({}))).await;
+    assert_eq!(&change.json()["reason"], &json!("missing_fact"), "a key is needed");
+    let mut change = site.build(Method::POST, "/residents/r-1/address", Some((&one, "K-1")), Some(json!({})));
+    change.headers_mut().insert("idempotency-key", "k-1".parse().unwrap());
+    let change = site.send(change).await;
+    assert_eq!(change.json()["reason"], "bracket_unknown", "nobody vouches on this route: {}", change.text());
+    assert_eq!(site.backend.calls(), calls, "the backend heard nothing of it");
+    assert_eq!(ask(&site, "r-2", &two).await.status.as_u16(), 200, "nobody else is refused");
+    let ready = sekisho_gateway::admin::readiness(&site.edge);
+    assert!(ready.ready && ready.reasons.iter().any(|why| why.reason == "bracket_unknown"), "{ready:?}");
+
+    let nobody = say(operators.clone(), "DELETE", "/v1/brackets/1", json!({ "unchanged": true })).await;
+    assert_eq!(nobody.0, 422, "a person must say it: {}", nobody.1);
+    let word = json!({ "unchanged": true, "name": "関所 守", "reason": "バッチは開始前に失敗" });
+    assert_eq!(say(operators, "DELETE", "/v1/brackets/1", word).await.0, 200);
+    assert_eq!(ask(&site, "r-1", &one).await.status.as_u16(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_goes_away_before_it_hears_its_number_holds_nobody_up() {
+    let site = Site::start().await;
+    let operators = operators(&site);
+    let one = site.open("K-1", "card-1").await;
+    site.backend.hold();
+    let running = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&one, "K-1")), None));
+    site.backend.until(|b| b.holding() == 1).await;
+    let opening = tokio::spawn(say(operators.clone(), "POST", "/v1/brackets", batch(&["r-1"])));
+    until(|| site.edge.brackets.list().iter().any(|b| b.stage == Stage::Opening)).await;
+    opening.abort();
+    let mut impatient = batch(&["r-1"]);
+    impatient["wait"] = json!("0s");
+    let (status, why) = say(operators, "POST", "/v1/brackets", impatient).await;
+    assert_eq!(status, 409, "{why}");
+    site.backend.go_on();
+    assert_eq!(running.await.unwrap().status.as_u16(), 200);
+    assert_eq!(ask(&site, "r-1", &one).await.status.as_u16(), 200);
+    until(|| site.edge.brackets.list().iter().all(|b| b.stage == Stage::Withdrawn)).await;
+}
+
+/// Whatever a bracket waited for: once a batch was told its number, nothing from before it leaves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_fetched_before_a_bracket_opened_does_not_leave_inside_it() {
+    let site = Site::start().await;
+    let one = site.open("K-1", "card-1").await;
+    site.backend.hold();
+    let running = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&one, "K-1")), None));
+    site.backend.until(|b| b.holding() == 1).await;
+    let (municipality, resident) = (MunicipalityCode::new("991007").unwrap(), ResidentId::new("r-1").unwrap());
+    let lane = site.edge.lane(municipality, &resident);
+    let word = ("夜間異動", "転入の処理");
+    let opening = site.edge.brackets.begin(municipality, vec![(lane, None)], word, Duration::from_secs(60)).await;
+    opening.unwrap().opened().unwrap();
+    site.backend.go_on();
+    let kept = running.await.unwrap();
+    assert_eq!((kept.status.as_u16(), &kept.json()["reason"]), (502, &json!("bracket")), "{}", kept.text());
+}
