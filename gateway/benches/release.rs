@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use sekisho_gateway::bound::Bound;
+use sekisho_gateway::bracket::Brackets;
 use sekisho_gateway::clock::Clock;
 use sekisho_gateway::config::Config;
 use sekisho_gateway::latch::Latches;
@@ -57,7 +58,8 @@ fn bench() -> Bench {
     let (registry, clock) = (Arc::new(Registry::isolated()), Clock::fixed(now()));
     let latches = Arc::new(Latches::open(&state.path("latches"), clock.clone()).unwrap());
     let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
-    let gate = Gate::open(&state, registry.clone(), latches, switches, clock, SEGMENT_BYTES).unwrap();
+    let brackets = Arc::new(Brackets::open(&state.path("brackets"), clock.clone()).unwrap());
+    let gate = Gate::open(&state, registry.clone(), latches, switches, brackets, clock, SEGMENT_BYTES).unwrap();
     let config = sekisho_gateway::config::parse(include_str!("release.toml"));
     let config = Arc::new(config.unwrap_or_else(|m| panic!("{m:#?}")));
     gate.in_force().set(config.clone());

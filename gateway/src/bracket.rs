@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use feed::FeedError;
 pub use leaving::UnderWay;
-pub use store::{Brackets, CloseError, OpenError, Opening, Renewed, Versions};
+pub use store::{Brackets, CloseError, Made, OpenError, Opening, Renewed, Versions};
 pub use vouch::{BRACKET_UNKNOWN, Concern, People};
 
 /// Residents of one bracket.

@@ -8,6 +8,7 @@
     reason = "a test fails by panic"
 )]
 
+#[allow(dead_code, reason = "shared with other tests")]
 mod backend;
 
 use std::time::Duration;

@@ -222,7 +222,7 @@ pub(super) async fn feed(
 ) -> Response {
     let municipality = match configured(&admin, &municipality) {
         Ok(municipality) => municipality,
-        Err(response) => return response,
+        Err(no) => return no.into(),
     };
     match admin.edge.brackets.feed(municipality, &feed.as_of).await {
         Ok(()) => Json(json!({ "municipality": municipality.as_str(), "asOf": feed.as_of.trim() })).into_response(),
@@ -237,21 +237,25 @@ pub(super) async fn feed(
     }
 }
 
-fn configured(admin: &Admin, code: &str) -> Result<MunicipalityCode, Response> {
-    let code = MunicipalityCode::new(code.trim()).ok().filter(|code| admin.edge.config().tenants.contains_key(code));
-    code.ok_or_else(|| problem(StatusCode::UNPROCESSABLE_ENTITY, "`municipality` is none that is configured"))
+/// A no to what was asked.
+struct No(String);
+
+impl From<No> for Response {
+    fn from(No(detail): No) -> Self {
+        problem(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
 }
 
-fn lane(
-    admin: &Admin,
-    municipality: MunicipalityCode,
-    id: &str,
-    place: std::fmt::Arguments<'_>,
-) -> Result<LaneId, Response> {
+fn configured(admin: &Admin, code: &str) -> Result<MunicipalityCode, No> {
+    let code = MunicipalityCode::new(code.trim()).ok().filter(|code| admin.edge.config().tenants.contains_key(code));
+    code.ok_or_else(|| No("`municipality` is none that is configured".to_owned()))
+}
+
+fn lane(admin: &Admin, municipality: MunicipalityCode, id: &str, place: std::fmt::Arguments<'_>) -> Result<LaneId, No> {
     match ResidentId::new(id.trim()) {
         Ok(id) => Ok(admin.edge.lane(municipality, &id)),
         // The text may be somebody's: it is not said again.
-        Err(_) => Err(problem(StatusCode::UNPROCESSABLE_ENTITY, format!("{place}: a resident's id is malformed"))),
+        Err(_) => Err(No(format!("{place}: a resident's id is malformed"))),
     }
 }
 
@@ -261,12 +265,11 @@ fn duration(
     usual: Duration,
     least: Duration,
     most: Duration,
-) -> Result<Duration, Response> {
+) -> Result<Duration, No> {
     let Some(given) = given else { return Ok(usual.clamp(least, most)) };
     let read = quantity::duration(given).ok().filter(|given| (least..=most).contains(given));
     read.ok_or_else(|| {
-        let detail = format!("`{what}` must be a duration such as \"60s\", {least:?} at least and {most:?} at most");
-        problem(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        No(format!("`{what}` must be a duration such as \"60s\", {least:?} at least and {most:?} at most"))
     })
 }
 

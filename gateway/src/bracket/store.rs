@@ -75,6 +75,9 @@ pub enum Versions {
     Each(HashMap<LaneId, Option<String>>),
 }
 
+/// The version that a bracket made of each of its lanes.
+pub type Made = Vec<(LaneId, Option<String>)>;
+
 /// How a renewal ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Renewed {
@@ -153,12 +156,14 @@ pub struct Brackets {
     pub(super) clock: Clock,
 }
 
+type Reopen = Box<dyn FnOnce(BracketId, &[LaneId]) + Send + Sync>;
+
 /// A bracket whose residents' operations are waited for. Dropped before it is open it is withdrawn: its batch never heard of it.
 pub struct Opening {
     brackets: Arc<Brackets>,
     id: BracketId,
     lanes: Vec<LaneId>,
-    withdraw: Option<Box<dyn FnOnce(BracketId, &[LaneId]) + Send + Sync>>,
+    withdraw: Option<Reopen>,
 }
 
 impl Opening {
@@ -295,7 +300,8 @@ impl Brackets {
             entries.extend(written.chunks(LANES_AN_ENTRY).map(|lanes| Entry::Lanes { id, lanes: lanes.to_vec() }));
             let entries: Option<Vec<_>> = entries.iter().map(Entry::to_bytes).collect();
             // Queued under the lock, so that the journal has the order of what happened; the last one's sync covers all before it.
-            let durable = entries.and_then(|entries| entries.iter().map(|entry| self.log.append(entry)).last());
+            let durable =
+                entries.and_then(|entries| entries.iter().fold(None, |_, entry| Some(self.log.append(entry))));
             let lanes_of = residents.into_iter().map(|(lane, from)| (lane, Lane::found(from)));
             let held = Held { lease, lanes: lanes_of.collect(), ..Held::new(bracket) };
             state.brackets.insert(id, held);
@@ -365,7 +371,7 @@ impl Brackets {
         id: BracketId,
         versions: Versions,
         by: Option<(&str, &str)>,
-    ) -> Result<(Vec<(LaneId, Option<String>)>, Option<Word>), CloseError> {
+    ) -> Result<(Made, Option<Word>), CloseError> {
         let word = by.map(|by| self.word(by)).transpose().map_err(CloseError::Missing)?;
         let state = self.lock();
         let held = state.brackets.get(&id).ok_or(CloseError::Unknown(id))?;

@@ -265,10 +265,8 @@ impl From<AdminCommand> for Question {
                 get(at, format!("/v1/brackets/{}", segment(&id)))
             }
             AdminCommand::Brackets(BracketsCommand::Close { id, word, version, unchanged, at }) => {
-                let mut body = json!({ "name": word.name, "reason": word.reason, "unchanged": unchanged });
-                if let Some(version) = version {
-                    body["version"] = json!(version);
-                }
+                let made = if unchanged { json!(null) } else { json!(version) };
+                let body = json!({ "name": word.name, "reason": word.reason, "unchanged": unchanged, "version": made });
                 Question { at, method: "DELETE", path: format!("/v1/brackets/{}", segment(&id)), body }
             }
             AdminCommand::Brackets(BracketsCommand::Unknown { id, why, at }) => {

@@ -116,8 +116,11 @@ impl Gateway {
         });
         let asked = exchange_within(OPENING_PATIENCE, self.address, &self.key, "POST", "/v1/brackets", &body);
         let answer = yes(asked.with_context(|| format!("the admin listener at {}", self.address))?)?;
-        let id = answer["bracket"]["id"].as_u64().context("the gateway did not say the bracket's number")?;
-        let lease = answer["leaseMs"].as_u64().context("the gateway did not say the lease")?;
+        let id = answer
+            .pointer("/bracket/id")
+            .and_then(Value::as_u64)
+            .context("the gateway did not say the bracket's number")?;
+        let lease = answer.pointer("/leaseMs").and_then(Value::as_u64).context("the gateway did not say the lease")?;
         Ok((id.to_string(), Duration::from_millis(lease)))
     }
 
@@ -158,7 +161,7 @@ impl Gateway {
 
 fn yes((good, text): (bool, String)) -> anyhow::Result<Value> {
     let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-    match answer["error"].as_str() {
+    match answer.get("error").and_then(Value::as_str) {
         _ if good => Ok(answer),
         Some(error) => bail!("{error}"),
         None => bail!("the gateway refused: {}", text.trim()),
