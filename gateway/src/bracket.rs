@@ -4,9 +4,12 @@
 //! A bracket never ends open: one whose batch is not heard of any more is *unknown*, and its residents are refused until their
 //! authority shows a newer version twice, `max_run` apart, or an operator says what became of them.
 
+mod error;
 mod feed;
 mod journal;
 mod leaving;
+mod opening;
+mod state;
 mod store;
 mod vouch;
 
@@ -17,9 +20,11 @@ use jiff::Timestamp;
 use sekisho_issuance::id::MunicipalityCode;
 use serde::{Deserialize, Serialize};
 
+pub use error::{CloseError, OpenError};
 pub use feed::FeedError;
 pub use leaving::UnderWay;
-pub use store::{Brackets, CloseError, Made, OpenError, Opening, Renewed, Versions};
+pub use opening::Opening;
+pub use store::{Brackets, Made, Renewed, Versions};
 pub use vouch::{BRACKET_UNKNOWN, Concern, People};
 
 /// Residents of one bracket.

@@ -5,7 +5,7 @@ use sekisho_issuance::id::MunicipalityCode;
 use sekisho_issuance::shard::LaneId;
 use serde::{Deserialize, Serialize};
 
-use super::store::{Held, Lane, State};
+use super::state::{Held, Lane, State};
 use super::{Bracket, BracketId, Stage, Word};
 
 /// Lanes in one entry.

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use sekisho_issuance::id::MunicipalityCode;
 use sekisho_issuance::shard::LaneId;
 use sekisho_worker::journal::{Journal, JournalError, Rotation};
 
+use super::error::{CloseError, OpenError};
 use super::journal::{Entry, LANES_AN_ENTRY, hex};
 use super::leaving::{Leaving, UnderWay};
+use super::opening::Opening;
+use super::state::{Held, Lane, State};
 use super::{Bracket, BracketId, MAX_BRACKETS, MAX_RESIDENTS, MAX_RESIDENTS_TOTAL, Stage, Word};
 use crate::clock::Clock;
 use crate::durable_log::{Log, NotDurable};
@@ -22,50 +24,6 @@ use crate::registry::{Registry, name};
 const ROTATE_ABOVE_BYTES: u64 = 64 << 20;
 /// Longest name or reason.
 const MAX_WORD_BYTES: usize = 2_000;
-
-/// Why a bracket was not opened. Nothing is held up, and the batch must not begin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// A name or a reason is required.
-    #[error("`{0}` is required: a bracket is opened by somebody who says who they are and why")]
-    Missing(&'static str),
-    /// Nobody is named.
-    #[error("`residents` names nobody")]
-    Nobody,
-    /// More than one bracket, or all of them, may hold.
-    #[error("{0}; close others first, or change fewer residents at once")]
-    TooMany(&'static str),
-    /// What runs did not end in time.
-    #[error(
-        "operations in flight for these residents did not end within `wait`; nobody is held up any more, try again"
-    )]
-    StillRunning,
-    /// The bracket could not be made durable.
-    #[error("the bracket could not be made durable; nothing was opened")]
-    NotDurable,
-}
-
-/// Why a bracket was not closed. It holds on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CloseError {
-    /// No such bracket.
-    #[error("there is no bracket {0}")]
-    Unknown(BracketId),
-    /// It is over, or not yet open.
-    #[error("bracket {0} is {1}")]
-    NotOpen(BracketId, &'static str),
-    /// What became of an unknown one is said by a person.
-    #[error(
-        "`{0}` is required: what became of an unknown bracket is said by a person, who says who they are and how they know"
-    )]
-    Missing(&'static str),
-    /// The versions do not name exactly its residents, or are none.
-    #[error("{0}")]
-    Versions(String),
-    /// The versions could not be made durable.
-    #[error("the versions could not be made durable; the bracket holds on")]
-    NotDurable,
-}
 
 /// What the batch made of its residents; `None` where one was not changed.
 pub enum Versions {
@@ -87,123 +45,14 @@ pub enum Renewed {
     NotOpen(Stage),
 }
 
-/// One resident's lane in one bracket.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Lane {
-    /// The version that the batch found.
-    pub(super) from: Option<String>,
-    /// Not held up any more.
-    pub(super) settled: bool,
-    /// What the authority showed since the bracket became unknown, and since when.
-    pub(super) shown: Option<([u8; 32], Instant)>,
-}
-
-impl Lane {
-    pub(super) fn found(from: Option<String>) -> Self {
-        Self { from, ..Self::default() }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Held {
-    pub(super) bracket: Bracket,
-    pub(super) lanes: HashMap<LaneId, Lane>,
-    lease: Duration,
-    until: Option<Instant>,
-}
-
-impl Held {
-    pub(super) fn new(bracket: Bracket) -> Self {
-        Self { bracket, lanes: HashMap::new(), lease: Duration::ZERO, until: None }
-    }
-
-    /// `false` where it was settled already, or is not of this bracket.
-    pub(super) fn settle(&mut self, lane: LaneId) -> bool {
-        let Some(lane) = self.lanes.get_mut(&lane).filter(|lane| !lane.settled) else { return false };
-        (lane.settled, lane.shown) = (true, None);
-        self.bracket.settled += 1;
-        true
-    }
-}
-
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) brackets: BTreeMap<BracketId, Held>,
-    /// The brackets that hold a lane up; absent where none does.
-    pub(super) by_lane: HashMap<LaneId, Vec<BracketId>>,
-    pub(super) feeds: HashMap<MunicipalityCode, (String, Timestamp)>,
-    pub(super) last: u64,
-}
-
-impl State {
-    fn free(&mut self, id: BracketId, lane: LaneId) {
-        if let Some(by) = self.by_lane.get_mut(&lane) {
-            by.retain(|other| *other != id);
-            if by.is_empty() {
-                self.by_lane.remove(&lane);
-            }
-        }
-    }
-}
-
 /// All brackets of this node, and what the record feeds have reached.
 pub struct Brackets {
     state: Arc<Mutex<State>>,
     /// Lanes held up: without any, no request asks further.
     held: AtomicUsize,
-    leaving: Arc<Leaving>,
+    pub(super) leaving: Arc<Leaving>,
     pub(super) log: Arc<dyn Log>,
     pub(super) clock: Clock,
-}
-
-type Reopen = Box<dyn FnOnce(BracketId, &[LaneId]) + Send + Sync>;
-
-/// A bracket whose residents' operations are waited for. Dropped before it is open it is withdrawn: its batch never heard of it.
-pub struct Opening {
-    brackets: Arc<Brackets>,
-    id: BracketId,
-    lanes: Vec<LaneId>,
-    withdraw: Option<Reopen>,
-}
-
-impl Opening {
-    /// Its number.
-    pub fn id(&self) -> BracketId {
-        self.id
-    }
-
-    /// Its lanes, to be shut now; `reopen` opens them again if it is withdrawn.
-    pub fn shut(&mut self, reopen: impl FnOnce(BracketId, &[LaneId]) + Send + Sync + 'static) -> &[LaneId] {
-        self.withdraw = Some(Box::new(reopen));
-        &self.lanes
-    }
-
-    /// Waits until every answer that passed its checks by now has left.
-    pub async fn all_left(&self) {
-        self.brackets.leaving.all_gone().await;
-    }
-
-    /// Nothing runs any more in its lanes: from now on nothing leaves for them either, and the batch may hear its number.
-    pub fn opened(mut self) -> Option<Bracket> {
-        let mut state = self.brackets.lock();
-        let held = state.brackets.get_mut(&self.id)?;
-        held.bracket.stage = Stage::Open;
-        held.until = Some(Instant::now() + held.lease);
-        let bracket = held.bracket.clone();
-        drop(state);
-        self.withdraw = None;
-        tracing::warn!(bracket = %self.id, residents = self.lanes.len(), "a change bracket is open");
-        Some(bracket)
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Some(reopen) = self.withdraw.take() {
-            self.brackets.end(self.id, Stage::Withdrawn, None);
-            reopen(self.id, &self.lanes);
-        }
-    }
 }
 
 impl Brackets {
@@ -413,7 +262,7 @@ impl Brackets {
     }
 
     /// Nobody is held up by `id` any more.
-    fn end(&self, id: BracketId, stage: Stage, by: Option<Word>) -> Option<Bracket> {
+    pub(super) fn end(&self, id: BracketId, stage: Stage, by: Option<Word>) -> Option<Bracket> {
         let mut state = self.lock();
         let held = state.brackets.get_mut(&id)?;
         let lanes = std::mem::take(&mut held.lanes);

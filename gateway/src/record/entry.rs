@@ -55,7 +55,12 @@ impl Record {
             Self::ReleaseResult(r) => &r.request,
             Self::Withheld(r) => &r.about.request,
             Self::Ended(r) => &r.request,
-            Self::Operated(_) | Self::Changed(_) | Self::Started(_) | Self::Recovered(_) | Self::Checkpoint(_) | Self::Dropped(_) => "",
+            Self::Operated(_)
+            | Self::Changed(_)
+            | Self::Started(_)
+            | Self::Recovered(_)
+            | Self::Checkpoint(_)
+            | Self::Dropped(_) => "",
         }
     }
 
