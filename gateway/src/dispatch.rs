@@ -428,7 +428,7 @@ fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
             NotBegun::LaneBusy => shed("lane_busy"),
             NotBegun::BackendBusy => shed("backend_busy"),
             NotBegun::NoTimeLeft => shed("no_time_left"),
-            NotBegun::Bracketed => Problem::because(Code::Shed, "bracket"),
+            NotBegun::Bracketed => shed("bracket"),
             NotBegun::Unreachable => Problem::because(Code::Unavailable, "unreachable"),
             NotBegun::BackendSuspended => Problem::because(Code::Unavailable, "backend_suspended"),
             NotBegun::IntentNotDurable => Problem::because(Code::Unavailable, "not_durable"),

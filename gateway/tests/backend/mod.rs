@@ -315,8 +315,7 @@ impl Site {
         let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
         let brackets = Arc::new(Brackets::open(&state.path("brackets"), clock.clone()).unwrap());
         let (l, s, b) = (latches.clone(), switches.clone(), brackets.clone());
-        let gate = Gate::open(&state, registry.clone(), l, s, b, clock.clone(), SEGMENT_BYTES)
-                .unwrap();
+        let gate = Gate::open(&state, registry.clone(), l, s, b, clock.clone(), SEGMENT_BYTES).unwrap();
         let config = edit(CONFIG.replace("127.0.0.1:9", &behind.to_string()), dir.path());
         let parts = Parts { clock, registry, latches, switches, brackets, gate };
         let edge = Edge::start(parsed(&config, dir.path()), &state, parts).unwrap();
