@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use sekisho_issuance::binding::BindingKey;
@@ -25,9 +25,11 @@ use crate::problem::{Code, Problem};
 use crate::registry::{DocumentKind, Enabled, Registry, name};
 use crate::release::Gate;
 use crate::reload::Enforced;
+use crate::route::Route;
 use crate::session::{Refused, Sessions};
 use crate::state_dir::StateDir;
 use crate::switch::Switches;
+use crate::tenant::Tenant;
 
 /// One process's shared parts, built once at start.
 pub struct Edge {
@@ -83,7 +85,7 @@ impl Edge {
     pub fn start(config: Config, state: &StateDir, parts: Parts) -> Result<Arc<Self>, StartError> {
         let Parts { clock, registry, latches, switches, brackets, gate } = parts;
         switches.read_files(|scope| scope.is_about_something_in(&config));
-        let mut owner = OwnerConfig::new(state.root().to_owned(), state.epoch(), worker_backends(&config));
+        let mut owner = OwnerConfig::new(state.root().to_owned(), state.epoch(), worker_backends(&config, &gate));
         if let Some(longest) = config.routes.iter().map(|r| r.max_run).max() {
             owner.longest_max_run = longest;
         }
@@ -95,7 +97,7 @@ impl Edge {
         registry.gauge(name::RELOAD_SUCCESS, &[]).set(1.0);
         let config = Arc::new(config);
         gate.in_force().set(config.clone());
-        Ok(Arc::new(Self {
+        let edge = Arc::new(Self {
             enforced: Enforced::of(&config),
             not_reloaded: AtomicBool::new(false),
             config: ArcSwap::new(config),
@@ -113,7 +115,9 @@ impl Edge {
             lane_key: state.keys().lane.clone(),
             job_salt: state.keys().record.digest("job", &[]),
             epoch: state.epoch(),
-        }))
+        });
+        tokio::spawn(crate::manifest::watch(Arc::downgrade(&edge)));
+        Ok(edge)
     }
 
     /// The configuration in force.
@@ -123,7 +127,10 @@ impl Edge {
 
     /// Puts a new configuration in force for requests that arrive from now on. What it does not serve any more does not leave either.
     pub fn replace_config(&self, config: Config) {
-        self.owner.reconfigure(worker_backends(&config));
+        let manifests = self.gate.in_force().manifests();
+        let _one_at_a_time = manifests.applying();
+        manifests.keep(&self.config(), &config, Instant::now());
+        self.owner.reconfigure(worker_backends(&config, &self.gate));
         declare(&self.registry, &config);
         self.enforced.add(&config);
         let config = Arc::new(config);
@@ -165,6 +172,20 @@ impl Edge {
         match self.latches.on_kiosk(facts.kiosk.as_ref()) {
             Some(_) => Err(Problem::because(Code::Suspended, "kiosk_suspended")),
             None => Ok(()),
+        }
+    }
+
+    /// Whether the backends that would answer are what the municipality lets serve it.
+    pub fn vouches(&self, tenant: &Tenant, route: &Route) -> Result<(), Problem> {
+        let vouched =
+            self.gate.in_force().manifests().vouch(tenant, route, &self.config.load().backends, Instant::now());
+        vouched.map(drop).map_err(|why| Problem::because(Code::Suspended, why.name()))
+    }
+
+    /// Puts the hazards of the build that a backend is in force; of all its builds where it is not known.
+    pub(crate) fn apply_hazards(&self, name: &str, backend: &Backend, build: Option<&str>) {
+        if let Some(config) = worker_backend(&backend.behind(build)) {
+            self.owner.reconfigure_backend(name, config);
         }
     }
 
@@ -224,15 +245,20 @@ impl Edge {
 
     /// Forgets sessions that are too old. To be called every few seconds.
     pub fn sweep(&self) {
-        self.sessions.sweep(self.config.load().listeners.sessions, std::time::Instant::now());
+        self.sessions.sweep(self.config.load().listeners.sessions, Instant::now());
     }
 }
 
 /// How often [`Edge::sweep`] is due.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-fn worker_backends(config: &Config) -> HashMap<Arc<str>, BackendConfig> {
-    config.backends.iter().filter_map(|(name, backend)| Some((name.clone(), worker_backend(backend)?))).collect()
+/// Each behind the hazards of the build that it is known to be.
+fn worker_backends(config: &Config, gate: &Gate) -> HashMap<Arc<str>, BackendConfig> {
+    let behind = |(name, backend): (&Arc<str>, &Backend)| {
+        let build = gate.in_force().manifests().build(name, backend, Instant::now());
+        Some((name.clone(), worker_backend(&backend.behind(build.as_deref()))?))
+    };
+    config.backends.iter().filter_map(behind).collect()
 }
 
 /// `None` cannot happen: `check` accepts only addresses that the worker reads.

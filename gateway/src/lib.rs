@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod fetch;
 pub mod latch;
 pub mod layer;
+pub mod manifest;
 pub mod outcome;
 pub mod problem;
 pub mod record;

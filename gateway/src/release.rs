@@ -405,6 +405,9 @@ impl Gate {
         if parts.brackets.keep_in(judge::lanes_of(parts, facts).into_iter().map(|(lane, _)| lane)) {
             return Err(Withheld::new("bracket", None));
         }
+        if let Err(why) = parts.in_force.vouches(bound) {
+            return Err(Withheld::new(why.name(), None));
+        }
         let seen: &[(LaneId, Option<String>)] = &answered.seen_marks;
         if !parts.records.memory().watermarks.unchanged(seen) {
             parts.registry.counter(name::FENCE_REJECTIONS, &[("place", "commit")]).increment(1);

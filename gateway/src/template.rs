@@ -188,7 +188,7 @@ pub fn fact_value<'a>(facts: &'a Facts, name: &FactName, about: Option<&'a Resid
 }
 
 /// The `request` table of a lookup, compiled.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RequestTemplate {
     /// Method.
     pub method: Method,

@@ -8,6 +8,7 @@ use sekisho_issuance::certificate::Kind;
 use sekisho_issuance::id::MunicipalityCode;
 
 use crate::evidence::EvidenceKey;
+use crate::manifest::AllowList;
 use crate::route::Mode;
 
 /// Days on which a whole country rests, besides Saturdays and Sundays.
@@ -34,6 +35,10 @@ pub struct Tenant {
     pub share: u16,
     /// The country's.
     pub holidays: Holidays,
+    /// The builds of backends that may serve it; absent = any.
+    pub allow: Option<AllowList>,
+    /// The one machine that may serve it; absent = any. Declared, not proven, unless the backend attests it.
+    pub machine: Option<Arc<str>>,
     /// How many different persons clear a latch of it.
     pub approvers: usize,
     /// To whom evidence of its answers is sealed; absent = `[audit] evidence_key`.
@@ -161,6 +166,8 @@ pub(crate) mod tests {
             kinds: None,
             share: 1,
             holidays: Holidays::default(),
+            allow: None,
+            machine: None,
             approvers: 1,
             evidence_key: None,
         }

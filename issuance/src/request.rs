@@ -49,7 +49,7 @@ impl Operation {
 pub type Selection = BTreeMap<String, String>;
 
 /// The facts of one request: from the request itself, from its pinned session, or from an authority's lookup.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The device that asks.
     pub kiosk: Option<KioskId>,

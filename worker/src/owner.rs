@@ -235,6 +235,18 @@ impl Owner {
         Ok((found.answer, Settlement::of_lookup(found.backend, found.channel)))
     }
 
+    /// What a backend says of itself: on a connection of its own and outside its slots, so that a full one can still say what it is.
+    pub async fn ask_itself(self: &Arc<Self>, call: Call, deadline: Instant) -> Result<Answer, Unanswered> {
+        self.check_open()?;
+        let standing = Standing::of(Rank::Control, clock::now());
+        lookup::run(self, &call, &standing, deadline, true).await.map(|found| found.answer)
+    }
+
+    /// Takes new settings of one backend over; `false` where there is none of that name.
+    pub fn reconfigure_backend(&self, name: &str, config: BackendConfig) -> bool {
+        self.with_backend(name, |b| b.reconfigure(config))
+    }
+
     /// Begins nothing more, waits for what has begun and been handed out, then closes the intent journal. Held lanes are left
     /// to the next start, which waits for them.
     pub async fn drain(&self) {

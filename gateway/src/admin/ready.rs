@@ -1,11 +1,13 @@
 //! Whether we can answer, and each polite no that we would give; also the gauges that are only known when asked.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::bracket::Stage;
 use crate::edge::Edge;
+use crate::manifest::Unattested;
 use crate::registry::name;
 use crate::route::Mode;
 
@@ -23,6 +25,8 @@ pub struct Readiness {
 pub struct Unready {
     /// `draining`, `not_durable`, `latched`, `switched_off`, `observing`, `closed`, `maintenance`, `disabled`,
     /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`, `bracket_unknown`.
+    /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`,
+    /// or why a municipality is suspended for what its backends attest.
     pub reason: &'static str,
     /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,11 +64,15 @@ pub fn readiness(edge: &Edge) -> Readiness {
     for file in config.tenant_files.broken.keys() {
         say("tenant_file_broken", Some(file.clone()));
     }
+    let (manifests, instant) = (edge.gate.in_force().manifests(), Instant::now());
     let mut tenants: Vec<_> = config.tenants.values().collect();
     tenants.sort_by_key(|t| t.code);
     for tenant in tenants {
         let code = || Some(tenant.code.to_string());
         if let Err(why) = tenant.serves(None, now) {
+            say(why.name(), code());
+        }
+        if let (true, Err(why)) = (tenant.enabled, manifests.vouch_everywhere(tenant, &config, instant)) {
             say(why.name(), code());
         }
         if tenant.enabled && tenant.mode == Mode::Observe {
@@ -99,6 +107,14 @@ pub(super) fn publish(edge: &Edge) {
         if let Some(until) = side.until() {
             edge.registry.gauge(name::TLS_EXPIRY, &labels).set(until.as_second() as f64);
         }
+    }
+    let (manifests, instant) = (edge.gate.in_force().manifests(), Instant::now());
+    let mut unattested = Unattested::NAMES.map(|word| (word, 0_u32));
+    for why in enabled().filter_map(|tenant| manifests.vouch_everywhere(tenant, &config, instant).err()) {
+        unattested.iter_mut().filter(|(word, _)| *word == why.name()).for_each(|(_, count)| *count += 1);
+    }
+    for (word, count) in unattested {
+        edge.registry.gauge(name::TENANTS_UNATTESTED, &[("reason", word)]).set(f64::from(count));
     }
     edge.registry.gauge(name::OBSERVING, &[]).set(observing as f64);
     edge.registry.gauge(name::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);

@@ -1,12 +1,14 @@
 //! What an operator sees of each municipality: served now or why not, and what stands in the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::config::code_of;
+use crate::config::{Config, code_of};
 use crate::edge::Edge;
 use crate::latch;
+use crate::manifest::{Field, Manifests, Source};
 use crate::switch;
 use crate::tenant::{Hours, Tenant};
 
@@ -27,8 +29,35 @@ pub(super) struct Row {
     kinds: Option<Vec<&'static str>>,
     /// `table`, `file`, or `kept` where its file is broken and the last good policy holds.
     policy: &'static str,
+    /// `unasked`, `allowed`, `shielded`, or why its backends may not serve it.
+    attested: &'static str,
+    /// Whether this machine alone serves it: `not declared`, `declared, not proven`, `proven`.
+    exclusive: &'static str,
+    /// What its backends are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    backends: Vec<Attesting>,
     latches: Vec<String>,
     switches: Vec<String>,
+}
+
+/// A backend that attests what it is.
+#[derive(Debug, Clone, Serialize)]
+struct Attesting {
+    backend: String,
+    /// `read`, or why it is not known.
+    manifest: &'static str,
+    #[serde(flatten)]
+    fields: BTreeMap<&'static str, String>,
+}
+
+fn attesting(config: &Config, manifests: &Manifests, now: Instant) -> Vec<Attesting> {
+    let sources = config.backends.iter().filter_map(|(name, backend)| Some((name, backend.manifest.as_ref()?)));
+    let row = |(name, source): (&std::sync::Arc<str>, &std::sync::Arc<Source>)| {
+        let state = manifests.state(name, source, now);
+        let fields = Field::ALL.into_iter().filter_map(|field| Some((field.name(), state.field(field)?.to_string())));
+        Attesting { backend: name.to_string(), manifest: state.name(), fields: fields.collect() }
+    };
+    sources.map(row).collect()
 }
 
 /// Every municipality, by code; one whose file is broken and that has no policy is there as well.
@@ -42,6 +71,14 @@ pub(super) fn list(edge: &Edge) -> Vec<Row> {
         }
     }
     let off = edge.switches.off();
+    let (manifests, instant) = (edge.gate.in_force().manifests(), Instant::now());
+    let backends = attesting(&config, manifests, instant);
+    // Proof is the word of every backend that makes documents.
+    let alone = |tenant: &Tenant| match (&tenant.machine, manifests.are_exclusive(&config, instant)) {
+        (None, _) => "not declared",
+        (Some(_), true) => "proven",
+        (Some(_), false) => "declared, not proven",
+    };
     let row = |tenant: &Tenant| {
         let concerns = |scope: &&switch::Scope| match scope {
             switch::Scope::All | switch::Scope::Kind(_) | switch::Scope::Backend(_) => true,
@@ -60,6 +97,11 @@ pub(super) fn list(edge: &Edge) -> Vec<Row> {
                 (false, true) => "file",
                 (false, false) => "table",
             },
+            attested: manifests
+                .vouch_everywhere(tenant, &config, instant)
+                .map_or_else(|why| why.name(), |standing| standing.name()),
+            exclusive: alone(tenant),
+            backends: backends.clone(),
             latches: latches.get(&tenant.code).cloned().unwrap_or_default(),
             switches: off.iter().filter(concerns).map(ToString::to_string).collect(),
         }
@@ -75,6 +117,9 @@ pub(super) fn list(edge: &Edge) -> Vec<Row> {
         hours: String::new(),
         kinds: None,
         policy: "none",
+        attested: "",
+        exclusive: "",
+        backends: Vec::new(),
         latches: latches.get(code).cloned().unwrap_or_default(),
         switches: Vec::new(),
     }));

@@ -8,6 +8,7 @@ mod facts;
 mod fetch;
 mod listeners;
 mod lookups;
+mod manifest;
 mod problems;
 mod quantity;
 mod refusals;
@@ -37,7 +38,7 @@ use section::{Placed, Section};
 use source::Findings;
 
 pub use audit::Audit;
-pub use backends::Backend;
+pub use backends::{Backend, Shield};
 pub use listeners::{Listeners, Server, SessionLimits};
 pub(crate) use routes::{CARD_FIELD, MUNICIPALITY_FIELD};
 pub use source::{Mistake, Note};
@@ -160,11 +161,11 @@ pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake
     let listeners = listeners::read(&mut root, &mut found);
     let clock = clock::read(&mut root, &mut found);
     let audit = audit::read(&mut root, &mut found);
-    let backends = backends::read(&mut root, &mut found);
     let dialects = dialects::read(&mut root, &mut found);
+    let backends = backends::read(&mut root, &dialects, &mut found);
     let lookups = lookups::read(&mut root, &backends, &dialects, &mut found);
     let problems = problems::read(&mut root, &mut found);
-    let (tenants, tenant_files) = tenants::read(&mut root, mode, &mut found);
+    let (tenants, tenant_files) = tenants::read(&mut root, mode, &backends, &mut found);
     let around = routes::Around::new(&root, mode, &backends, &dialects, &lookups, &problems);
     let routes = routes::read(&mut root, &around, &mut found);
     if !root.has("clock") {

@@ -73,6 +73,26 @@ impl<'a> Section<'a> {
         self.table.get(key).is_some_and(|value| value.get_ref().is_str())
     }
 
+    pub(super) fn is_list(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| value.get_ref().as_array().is_some())
+    }
+
+    /// A list of tables; what is none is reported.
+    pub(super) fn tables(&mut self, found: &mut Findings, key: &'static str, example: &str) -> Vec<Section<'a>> {
+        let Some(list) = self.typed(found, key, "a list of tables", example, DeValue::as_array) else {
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for (at, element) in list.value.iter().enumerate() {
+            let path = format!("{}[{at}]", list.key);
+            match element.get_ref().as_table() {
+                Some(table) => tables.push(Section::new(table, path, element.span())),
+                None => found.mistake(&element.span(), path, "must be a table", example.to_owned()),
+            }
+        }
+        tables
+    }
+
     /// Counts `key` as known, because it was already reported in another way.
     pub(super) fn forgive(&mut self, key: &'static str) {
         self.asked.push(key);

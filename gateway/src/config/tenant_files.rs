@@ -12,8 +12,7 @@ use toml::de::DeTable;
 
 use super::section::{Placed, Section};
 use super::source::{Findings, Mistake};
-use super::tenants::{self, Tenants};
-use crate::route::Mode;
+use super::tenants::{self, Around, Tenants};
 use crate::tenant::Holidays;
 
 /// What came of the files of `[tenants] dir`.
@@ -33,8 +32,7 @@ const MAX_FILES: usize = 10_000;
 /// Reads every `*.toml` of the folder into `tenants`, or says in `files` why it is none.
 pub(super) fn read(
     dir: &Placed<&str>,
-    mode: Mode,
-    holidays: &Holidays,
+    around: &Around<'_>,
     found: &mut Findings,
     tenants: &mut Tenants,
     files: &mut TenantFiles,
@@ -55,7 +53,7 @@ pub(super) fn read(
         let read = content(&folder.join(&name)).map_err(|error| vec![about(&name, &error.to_string(), "")]);
         let digest = read.as_ref().map_or_else(|_| Vec::new(), |text| text.clone().into_bytes());
         found.files.insert(format!("{}/{name}", dir.value), digest);
-        match read.and_then(|text| one(&name, &text, mode, holidays, &here)) {
+        match read.and_then(|text| one(&name, &text, around, &here)) {
             Ok(tenant) => {
                 files.loaded.insert(tenant.code);
                 tenants.insert(tenant.code, Arc::new(tenant));
@@ -75,8 +73,7 @@ pub(crate) fn code_of(name: &str) -> Option<MunicipalityCode> {
 fn one(
     name: &str,
     text: &str,
-    mode: Mode,
-    holidays: &Holidays,
+    around: &Around<'_>,
     here: &BTreeSet<MunicipalityCode>,
 ) -> Result<crate::tenant::Tenant, Vec<Mistake>> {
     let advice = "the six digits of the municipality's code, as 991007.toml";
@@ -94,7 +91,7 @@ fn one(
         return Err(found.mistakes);
     }
     let section = Section::new(root.get_ref(), String::new(), super::rules::NOWHERE);
-    match tenants::one(section, Some(code), mode, holidays, &mut found) {
+    match tenants::one(section, Some(code), around, &mut found) {
         Some(tenant) if found.mistakes.is_empty() => Ok(tenant),
         _ => Err(found.mistakes),
     }

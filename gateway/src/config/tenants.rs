@@ -7,6 +7,8 @@ use jiff::civil::{Date, DateTime, Time};
 use sekisho_issuance::certificate::Kind;
 use sekisho_issuance::id::MunicipalityCode;
 
+use super::backends::Backend;
+use super::manifest;
 use super::section::{Placed, Section};
 use super::source::Findings;
 use super::tenant_files::{self, TenantFiles};
@@ -27,20 +29,33 @@ const MAX_SHARE: usize = 1000;
 /// Longest name or contact.
 const MAX_TEXT_BYTES: usize = 400;
 
+/// What the rest of the configuration says that a municipality's own table depends on.
+pub(super) struct Around<'a> {
+    pub(super) mode: Mode,
+    pub(super) holidays: Holidays,
+    pub(super) backends: &'a BTreeMap<Arc<str>, Backend>,
+}
+
 /// Everything under `[tenants]`: the tables here, and the files of `dir`.
-pub(super) fn read(root: &mut Section<'_>, mode: Mode, found: &mut Findings) -> (Tenants, TenantFiles) {
+pub(super) fn read(
+    root: &mut Section<'_>,
+    mode: Mode,
+    backends: &BTreeMap<Arc<str>, Backend>,
+    found: &mut Findings,
+) -> (Tenants, TenantFiles) {
     let (mut tenants, mut files) = (Tenants::new(), TenantFiles::default());
     let Some(mut section) = root.section(found, "tenants") else { return (tenants, files) };
     let dir = section.text(found, "dir", "tenants");
     let holidays = section.text(found, "holidays", "holidays.csv");
     let holidays = holidays.map(|placed| tenant_files::holidays(&placed, found)).unwrap_or_default();
+    let around = Around { mode, holidays, backends };
     for (place, value) in section.entries().filter(|(place, _)| !matches!(place.value, "dir" | "holidays")) {
         let Some(table) = value.get_ref().as_table() else {
             place.wrong(found, "must be a table", "[tenants.991007]");
             continue;
         };
         let code = code(&place, found);
-        let tenant = one(Section::new(table, place.key.clone(), place.span.clone()), code, mode, &holidays, found);
+        let tenant = one(Section::new(table, place.key.clone(), place.span.clone()), code, &around, found);
         if let Some(tenant) = tenant {
             if !tenant.enabled {
                 let what = "is not enabled: every request for it is answered \"closed\"";
@@ -50,7 +65,7 @@ pub(super) fn read(root: &mut Section<'_>, mode: Mode, found: &mut Findings) -> 
         }
     }
     if let Some(dir) = dir {
-        tenant_files::read(&dir, mode, &holidays, found, &mut tenants, &mut files);
+        tenant_files::read(&dir, &around, found, &mut tenants, &mut files);
     }
     (tenants, files)
 }
@@ -64,8 +79,7 @@ fn code(place: &Placed<&str>, found: &mut Findings) -> Option<MunicipalityCode> 
 pub(super) fn one(
     mut section: Section<'_>,
     code: Option<MunicipalityCode>,
-    mode: Mode,
-    holidays: &Holidays,
+    around: &Around<'_>,
     found: &mut Findings,
 ) -> Option<Tenant> {
     let name = words(&mut section, "name", "見本市", found);
@@ -75,9 +89,11 @@ pub(super) fn one(
     }
     let contact = words(&mut section, "contact", "市民課 0000-00-0000", found);
     let enabled = section.flag(found, "enabled").unwrap_or(false);
-    let mode = super::mode(&mut section, Some(mode), found);
+    let mode = super::mode(&mut section, Some(around.mode), found);
     let hours = hours(&mut section, code, found);
     let kinds = section.section(found, "kinds").map(|kinds| self::kinds(&kinds, found));
+    let allow = manifest::allow_list(&mut section, around.backends, found);
+    let machine = words(&mut section, "machine", "gateway-1", found);
     let approvers = section.section(found, "latch").and_then(|mut latch| {
         let approvers = latch.count(found, "approvers", 1, MOST_APPROVERS);
         latch.finish(found);
@@ -98,7 +114,9 @@ pub(super) fn one(
         hours,
         kinds,
         share,
-        holidays: holidays.clone(),
+        holidays: around.holidays.clone(),
+        allow,
+        machine,
         approvers,
         evidence_key,
     })

@@ -36,6 +36,7 @@ fn allow(asked: Asked) -> Result<Allowed, Problem> {
     }
     if !closes {
         known.edge.suspended(&asked.facts, document(&asked))?;
+        known.edge.vouches(&tenant, route)?;
     }
     Ok(Allowed { asked, tenant: Some(tenant) })
 }

@@ -126,6 +126,8 @@ pub mod name {
     pub const KIOSKS_SUSPENDED: &str = "sekisho_kiosks_suspended";
     /// Latches that went without an operator's word.
     pub const LATCHES_CLOSED_BY_RETRY: &str = "sekisho_latches_closed_by_retry_total";
+    /// Municipalities that no attested backend serves.
+    pub const TENANTS_UNATTESTED: &str = "sekisho_tenants_unattested";
     /// Files of municipalities that could not be taken over.
     pub const TENANT_FILES_BROKEN: &str = "sekisho_tenant_files_broken";
     /// What is out of service.
@@ -367,6 +369,12 @@ pub const ALL: &[MetricDef] = &[
         &[words("memory", &["content", "issue_number"])],
     ),
     gauge(name::RELOAD_SUCCESS, Unit::Count, "1 if the last load of the configuration succeeded", &[]),
+    gauge(
+        name::TENANTS_UNATTESTED,
+        Unit::Count,
+        "Enabled municipalities that are suspended because of what their backends attest, by the first reason",
+        &[words("reason", &crate::manifest::Unattested::NAMES)],
+    ),
     gauge(
         name::TENANT_FILES_BROKEN,
         Unit::Count,

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
+use sekisho_issuance::request::Operation;
 
 use crate::bound::Bound;
 use crate::config::Config;
 use crate::evidence::EvidenceKey;
+use crate::manifest::{Manifests, Unattested};
 use crate::route::Mode;
 
-/// The configuration in force; before there is one, nothing is served and no clock is right.
+/// The configuration in force, and what its backends attest; before there is one, nothing is served and no clock is right.
 #[derive(Debug, Default)]
-pub struct InForce(ArcSwapOption<Config>);
+pub struct InForce(ArcSwapOption<Config>, Manifests);
 
 impl InForce {
     /// Takes a configuration over, for what is in flight as well.
@@ -41,6 +43,23 @@ impl InForce {
         let audit = &config.as_ref()?.audit;
         let of_tenant = bound.tenant().and_then(|tenant| tenant.evidence_key.clone());
         Some((of_tenant.or_else(|| audit.evidence_key.clone())?, audit.evidence_limit_bytes))
+    }
+
+    /// What backends attest.
+    pub fn manifests(&self) -> &Manifests {
+        &self.1
+    }
+
+    /// Whether the backends that were asked are, and were all the time, what the municipality lets serve it.
+    pub(super) fn vouches(&self, bound: &Bound) -> Result<(), Unattested> {
+        let config = self.0.load();
+        let tenant = config.as_ref().zip(bound.facts().municipality).and_then(|(config, code)| {
+            let tenant = config.tenants.get(&code).filter(|_| bound.route().operation != Operation::Close)?;
+            Some((&config.backends, tenant))
+        });
+        // Whom nobody knows, `serves` refuses.
+        let Some((backends, tenant)) = tenant else { return Ok(()) };
+        self.1.vouch_since(tenant, bound.route(), backends, bound.context().arrived()).map(drop)
     }
 
     /// Whether the clock is known to be right.

@@ -38,6 +38,7 @@ struct Script {
     minted: usize,
     /// Changes of everybody's record since the start.
     changes: usize,
+    version: Value,
 }
 
 /// What the record system says of everybody.
@@ -65,7 +66,7 @@ impl Backend {
 
     /// Calls of the issuer's side that were answered.
     pub(crate) fn calls(&self) -> usize {
-        self.script().finished.iter().filter(|path| !path.starts_with("/v2/") && *path != "/notice").count()
+        self.script().finished.iter().filter(|path| speaks_of_somebody(path)).count()
     }
 
     /// Calls of one path that were answered (or cut).
@@ -135,11 +136,17 @@ impl Backend {
         self.script().closed = Some(body);
     }
 
+    /// From now on it says that it is this.
+    #[allow(dead_code, reason = "the tests of the kiosk side ask no backend what it is")]
+    pub(crate) fn is(&self, version: Value) {
+        self.script().version = version;
+    }
+
     async fn answer(&self, request: Request<hyper::body::Incoming>) -> Result<Response<Full<Bytes>>, std::io::Error> {
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
-        if !path.starts_with("/v2/") && path != "/notice" {
+        if speaks_of_somebody(&path) {
             let waiting = self.go_on.notified();
             let hold = {
                 let mut script = self.script();
@@ -210,9 +217,15 @@ impl Backend {
                 (200, json!({"residentId": id, "version": "2", "requestId": echo}))
             }
             ("GET", ["notice"]) => (200, Value::Null),
+            ("GET", ["version"]) => (200, self.script().version.clone()),
             _ => (404, json!({"error": "no such thing"})),
         }
     }
+}
+
+/// The calls of the issuer's own side that are about a person.
+fn speaks_of_somebody(path: &str) -> bool {
+    !path.starts_with("/v2/") && !matches!(path, "/notice" | "/version")
 }
 
 /// Serves `backend` on a free port until the test ends, with TLS where it is given.
@@ -305,7 +318,15 @@ impl Site {
         tls: Option<Arc<rustls::ServerConfig>>,
         edit: impl FnOnce(String, &std::path::Path) -> String,
     ) -> Self {
-        let backend = Backend::default();
+        Self::start_on(Backend::default(), tls, edit).await
+    }
+
+    /// The same, with a backend that has a past.
+    pub(crate) async fn start_on(
+        backend: Backend,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        edit: impl FnOnce(String, &std::path::Path) -> String,
+    ) -> Self {
         let behind = serve_backend(backend.clone(), tls).await;
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(&dir.path().join("state")).unwrap();
