@@ -5,7 +5,9 @@ mod audit;
 mod bracket;
 mod check;
 mod exchange;
+mod init;
 mod read;
+mod record;
 mod run;
 mod test;
 
@@ -41,6 +43,10 @@ enum Command {
     Check(ConfigArg),
     /// Print what a document says, and what a route's checks find in it, as JSON.
     Read(read::ReadArgs),
+    /// Propose a configuration from recorded exchanges.
+    Init(init::InitArgs),
+    /// Record exchanges as a pass-through, encrypted, for a limited time and with a written consent.
+    Record(record::RecordArgs),
     /// Run recorded exchanges through the checks, then every answer against every other request.
     Test(test::TestArgs),
     /// The records: prove them, look into them.
@@ -83,6 +89,8 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(config) => run::run(&config.path()),
         Command::Check(config) => check::check(&config.path(), &mut std::io::stdout().lock()),
         Command::Read(args) => read::read(&args, &mut std::io::stdout().lock()),
+        Command::Init(args) => init::init(&args, &mut std::io::stdout().lock()),
+        Command::Record(args) => record::record(&args),
         Command::Test(args) => test::test(&args, &mut std::io::stdout().lock()),
         Command::Audit(command) => audit::run(command, &mut std::io::stdout().lock()),
         Command::Bracket(args) => bracket::run(&args),

@@ -3,6 +3,7 @@
 mod descriptors;
 pub mod framing;
 mod handshake;
+pub mod pass_through;
 mod sending;
 mod threads;
 mod wire;

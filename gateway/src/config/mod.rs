@@ -40,6 +40,7 @@ use source::Findings;
 pub use audit::Audit;
 pub use backends::{Backend, Shield};
 pub use listeners::{Listeners, Server, SessionLimits};
+pub(crate) use quantity::duration;
 pub(crate) use routes::{CARD_FIELD, MUNICIPALITY_FIELD};
 pub use source::{Mistake, Note};
 pub use tenant_files::TenantFiles;

@@ -14,7 +14,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 }
 
 /// Reads `"800ms"`, `"3s"`, `"2m"`, `"24h"` or `"14d"`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let scale: u64 = match unit {
         "ms" => 1,

@@ -128,7 +128,7 @@ impl Xml {
         }
     }
 
-    fn children(&self, of: ElementId) -> impl Iterator<Item = ElementId> {
+    pub(crate) fn children(&self, of: ElementId) -> impl Iterator<Item = ElementId> {
         let end = self.elements.get(of.0).map_or(0, |element| element.end);
         let mut next = of.0 + 1;
         std::iter::from_fn(move || {
@@ -138,7 +138,7 @@ impl Xml {
         })
     }
 
-    fn attributes_of(&self, of: ElementId) -> Range<usize> {
+    pub(crate) fn attributes_of(&self, of: ElementId) -> Range<usize> {
         self.elements.get(of.0).map_or(0..0, |element| element.attributes.clone())
     }
 
