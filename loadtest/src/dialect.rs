@@ -11,17 +11,20 @@ pub enum Dialect {
     Json,
     /// SOAP in Shift_JIS; the certificate is base64 inside the answer.
     Soap,
+    /// Forms in EUC-JP; a certificate is a job: accepted, asked for, and fetched as PDF.
+    Form,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 2] = [Self::Json, Self::Soap];
+    pub const ALL: [Self; 3] = [Self::Json, Self::Soap, Self::Form];
 
     /// The word on command lines and in plans.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Soap => "soap",
+            Self::Form => "form",
         }
     }
 }

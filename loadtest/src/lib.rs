@@ -9,6 +9,7 @@ pub mod cost;
 pub mod demo;
 pub mod dialect;
 pub mod goodput;
+pub mod form;
 pub mod incidents;
 pub mod kiosk;
 pub mod layers;

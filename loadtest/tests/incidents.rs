@@ -46,6 +46,11 @@ macro_rules! incidents {
             async fn does_none_through_the_gateway_in_soap() {
                 super::does_none_through_the_gateway($id, super::Dialect::Soap).await;
             }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn does_none_through_the_gateway_where_certificates_are_jobs() {
+                super::does_none_through_the_gateway($id, super::Dialect::Form).await;
+            }
         })*
 
         #[test]

@@ -70,7 +70,7 @@ impl ProblemTemplate {
             });
             match value {
                 Some((value, tail)) => {
-                    escape_into(&mut out, &value, &self.media_type);
+                    self.escape_into(&mut out, &value);
                     rest = tail;
                 }
                 // A brace that begins no known name is text: JSON is full of them.
@@ -83,19 +83,21 @@ impl ProblemTemplate {
         out.push_str(rest);
         out
     }
-}
 
-/// Escapes `value` for the inside of a string of `media_type`.
-fn escape_into(out: &mut String, value: &str, media_type: &str) {
-    let essence = media_type.split(';').next().unwrap_or("").trim();
-    if essence.ends_with("json") {
-        let quoted = serde_json::Value::from(value).to_string();
-        out.push_str(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or(""));
-    } else if essence.ends_with("xml") || essence == "text/html" {
-        crate::template::xml_escaped(out, value);
-    } else if essence == "application/x-www-form-urlencoded" {
-        out.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
-    } else {
-        out.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    /// Escapes `value` for the inside of a string of the template's media type.
+    fn escape_into(&self, out: &mut String, value: &str) {
+        let essence = self.media_type.split(';').next().unwrap_or("").trim();
+        if essence.ends_with("json") {
+            let quoted = serde_json::Value::from(value).to_string();
+            out.push_str(quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or(""));
+        } else if essence.ends_with("xml") || essence == "text/html" {
+            crate::template::xml_escaped(out, value);
+        } else if essence == "application/x-www-form-urlencoded" {
+            // In a form the charset counts before the escaping; what has no code in it is left out.
+            let bytes = self.charset.encode(value).unwrap_or_default();
+            out.extend(percent_encoding::percent_encode(&bytes, percent_encoding::NON_ALPHANUMERIC));
+        } else {
+            out.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        }
     }
 }

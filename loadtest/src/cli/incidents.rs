@@ -27,7 +27,8 @@ pub(super) struct Args {
     /// Everyday visits that begin in a second, however fast they are served.
     #[arg(long, default_value_t = USUAL_RATE)]
     per_second: f64,
-    /// How kiosks and backend write: json, or soap (Shift_JIS, the certificate as base64 inside the answer).
+    /// How kiosks and backend write: json, soap (Shift_JIS, the certificate as base64 inside the answer), or form
+    /// (EUC-JP, the certificate is a job: accepted, asked for and fetched).
     #[arg(long, default_value_t = Dialect::Json)]
     dialect: Dialect,
     /// Only this way.

@@ -18,7 +18,7 @@ pub(super) struct Args {
     /// Where the resident-record system answers; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8081")]
     records: SocketAddr,
-    /// The protocol that the examples are printed in; the backend always speaks both: json or soap (Shift_JIS).
+    /// The protocol that the examples are printed in; the backend always speaks them all: json, soap (Shift_JIS), or form (EUC-JP, certificates are jobs).
     #[arg(long, default_value_t = Dialect::Json)]
     dialect: Dialect,
     /// Faults, as `yokohama-lock-timeout=0.05,late-duplicate@991015,slow@records=0.1,all=0.01`. Without a rate: one that suits it.
@@ -101,6 +101,13 @@ async fn serve(args: Args) -> anyhow::Result<ExitCode> {
             running.issuer,
             message(terminal, &open),
             message(&format!("{terminal}<j:Seq>(SessionId)</j:Seq>"), "<j:Issue><j:Kind>01</j:Kind></j:Issue>"),
+        );
+    } else if let (Dialect::Form, Some(sample)) = (args.dialect, first()) {
+        println!(
+            "\ntry:\n  curl -s http://{0}/cgi-bin/open.cgi -d 'terminal=K-0001&card={1}&city={2}'\n  \
+             curl -s http://{0}/cgi-bin/issue.cgi -d 'terminal=K-0001&session=(session)&kind=01&scope=self&copies=1'\n  \
+             curl -s http://{0}/cgi-bin/status.cgi -d 'job=(job)'\n  curl -s http://{0}/cgi-bin/output.cgi -d 'job=(job)' -o certificate.pdf",
+            running.issuer, sample.card, sample.city
         );
     } else if let Some(sample) =
         world.city_codes().first().and_then(|code| world.samples(code, true).into_iter().next())

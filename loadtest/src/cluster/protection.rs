@@ -12,12 +12,15 @@ use crate::dialect::Dialect;
 const WORKED: &str = include_str!("../../demo/gateway.toml");
 /// The same for kiosks and a backend that speak SOAP in Shift_JIS.
 const WORKED_SOAP: &str = include_str!("../../demo/gateway-soap.toml");
+/// The same for kiosks and a backend that speak forms, and certificates that are jobs.
+const WORKED_FORM: &str = include_str!("../../demo/gateway-form.toml");
 
 /// The worked configuration in front of `town`, listening on free ports.
 pub fn protecting(town: &Town) -> anyhow::Result<Table> {
     let worked = match town.dialect() {
         Dialect::Json => WORKED,
         Dialect::Soap => WORKED_SOAP,
+        Dialect::Form => WORKED_FORM,
     };
     let mut table: Table = worked.parse()?;
     for listener in ["server", "metrics", "admin"] {

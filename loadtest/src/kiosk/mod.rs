@@ -2,6 +2,7 @@
 //! gives up. It believes nothing about what it is handed; the auditor judges that.
 
 pub mod arrival;
+mod form;
 mod line;
 mod said;
 mod soap;

@@ -62,6 +62,7 @@ impl Said {
                 }
             }),
             "text/xml" => super::soap::said(reply),
+            "application/x-www-form-urlencoded" => super::form::said(reply),
             _ if reply.status == http::StatusCode::NO_CONTENT => Self::Data(Value::Null),
             _ => Self::Other(reply.status.as_u16()),
         }

@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 
 use super::line::{Line, Trouble};
 use super::said::Said;
-use super::soap;
+use super::{form, soap};
 use crate::dialect::Dialect;
 use crate::soap::CONTENT_TYPE;
+
+/// Between two questions how a job stands, where the kiosk asks by itself.
+const ASKS_EVERY: Duration = Duration::from_millis(20);
 
 /// Of whom the paper should speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,7 +114,41 @@ impl Kiosk {
     /// Asks for a certificate; `path` is the last part, such as `resident-record`.
     pub async fn issue(&mut self, session: &str, path: &str, scope: Scope) -> Exchange {
         let body = json!({"copies": "1", "scope": scope.word()});
-        self.ask(Method::POST, &format!("/certificates/{path}"), Some(session), Some(body), None).await
+        let exchange = self.ask(Method::POST, &format!("/certificates/{path}"), Some(session), Some(body), None).await;
+        match form::job(&exchange.said) {
+            Some((job, _)) if self.dialect == Dialect::Form => self.fetch(&job, exchange).await,
+            _ => exchange,
+        }
+    }
+
+    /// Asks for a job until it is done, and for what came out of it; all within one patience.
+    async fn fetch(&mut self, job: &str, accepted: Exchange) -> Exchange {
+        let (sent, request_id) = (accepted.sent, accepted.request_id);
+        let patience = self.patience.0.saturating_sub(sent.elapsed());
+        let step = async {
+            loop {
+                tokio::time::sleep(ASKS_EVERY).await;
+                let status = self.about("/cgi-bin/status.cgi", job).await;
+                match form::job(&status.said) {
+                    Some((named, state)) if named == job && state == "2" => break,
+                    Some((named, _)) if named == job => {}
+                    _ => return status,
+                }
+            }
+            self.about("/cgi-bin/output.cgi", job).await
+        };
+        let last = match tokio::time::timeout(patience, step).await {
+            Ok(last) => last,
+            Err(_) => {
+                self.line.hang_up();
+                Exchange { said: Said::Nothing(Trouble::GaveUp), request_id: None, sent, done: Instant::now() }
+            }
+        };
+        Exchange { sent, request_id, ..last }
+    }
+
+    async fn about(&mut self, cgi: &str, job: &str) -> Exchange {
+        self.send(form_request(cgi, form::about(job)), Instant::now()).await
     }
 
     /// Looks at a record.
@@ -152,6 +189,10 @@ impl Kiosk {
                 .header("soapaction", format!("\"{action}\""))
                 .body(Full::new(message));
             return self.send(request, asked).await;
+        }
+        if self.dialect == Dialect::Form {
+            let (cgi, text) = form::filled_in(&method, path, &self.terminal, session, body.as_ref(), key);
+            return self.send(form_request(cgi, text), asked).await;
         }
         let mut request = Request::builder()
             .method(method)
@@ -197,4 +238,11 @@ impl Kiosk {
 fn opened(body: &Value) -> Option<Opened> {
     let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
     Some(Opened { session: text("sessionId")?, resident: text("residentId")? })
+}
+
+fn form_request(cgi: &str, text: Bytes) -> http::Result<Request<Full<Bytes>>> {
+    Request::post(cgi)
+        .header("host", "issuer.example")
+        .header("content-type", crate::form::CONTENT_TYPE)
+        .body(Full::new(text))
 }

@@ -26,12 +26,14 @@ pub(super) struct Answer {
     /// The call, where it belongs to a municipality.
     pub(super) asked: Option<Arc<Asked>>,
     pub(super) form: Option<Form>,
+    /// `X-Job`, where it came out of one.
+    pub(super) job: Option<String>,
 }
 
 impl Answer {
     pub(super) fn json(status: u16, echo: &str, body: &Value) -> Self {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        Self { status, media_type: "application/json", echo: echo.to_owned(), body, asked: None, form: None }
+        Self { status, media_type: "application/json", echo: echo.to_owned(), body, asked: None, form: None, job: None }
     }
 
     pub(super) fn error(status: u16, echo: &str, code: &str, resident: &str) -> Self {
@@ -43,18 +45,32 @@ impl Answer {
         Self::json(status, echo, &body)
     }
 
-    fn of(mut self, asked: &Asked) -> Self {
+    /// The same no as the state of a job that failed.
+    pub(super) fn about_failed_job(&self, echo: &str, id: &str) -> Self {
+        let mut body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        if let Some(body) = body.as_object_mut() {
+            body.extend([("job".into(), id.into()), ("state".into(), "9".into()), ("requestId".into(), echo.into())]);
+        }
+        Self::json(self.status, echo, &body)
+    }
+
+    pub(super) fn of(mut self, asked: &Asked) -> Self {
         self.asked = Some(Arc::new(asked.clone()));
         self
     }
 }
 
-/// Answers a kiosk. `None` when the kiosk hung up meanwhile.
-pub(super) async fn answer(world: &Arc<World>, request: &Request, kiosk: &TcpStream) -> Option<Answer> {
-    let echo = match request.header("x-request-id") {
+/// The id of a request: its own, or one made up for it.
+pub(super) fn echo(world: &World, request: &Request) -> String {
+    match request.header("x-request-id") {
         Some(id) => id.to_owned(),
         None => format!("made-up-{}", world.made_up.fetch_add(1, Ordering::Relaxed)),
-    };
+    }
+}
+
+/// Answers a kiosk. `None` when the kiosk, where one waits, hung up meanwhile.
+pub(super) async fn answer(world: &Arc<World>, request: &Request, kiosk: Option<&TcpStream>) -> Option<Answer> {
+    let echo = echo(world, request);
     let path = request.path.split('?').next().unwrap_or_default();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     Some(match (request.method.as_str(), segments.as_slice()) {
@@ -123,7 +139,7 @@ fn open(world: &Arc<World>, request: &Request, echo: &str) -> Answer {
 }
 
 /// The call's session, or the answer that there is none.
-fn session<'a>(world: &'a World, request: &Request, echo: &str) -> Result<(Asked, &'a City), Answer> {
+pub(super) fn session<'a>(world: &'a World, request: &Request, echo: &str) -> Result<(Asked, &'a City), Answer> {
     let session = request.header("x-session").and_then(|id| world.sessions.get(id));
     let found = session.and_then(|session| {
         let city = world.city(session.city)?;
@@ -142,7 +158,13 @@ fn session<'a>(world: &'a World, request: &Request, echo: &str) -> Result<(Asked
     found.ok_or_else(|| Answer::error(403, echo, "NO_SESSION", ""))
 }
 
-async fn issue(world: &Arc<World>, request: &Request, echo: &str, form: Form, kiosk: &TcpStream) -> Option<Answer> {
+async fn issue(
+    world: &Arc<World>,
+    request: &Request,
+    echo: &str,
+    form: Form,
+    kiosk: Option<&TcpStream>,
+) -> Option<Answer> {
     let (asked, city) = match session(world, request, echo) {
         Ok(found) => found,
         Err(refusal) => return Some(refusal),
@@ -178,7 +200,7 @@ async fn certificate(
     request: &Request,
     asked: &Asked,
     form: Form,
-    kiosk: &TcpStream,
+    kiosk: Option<&TcpStream>,
 ) -> Option<Answer> {
     let echo = asked.request.as_str();
     let refuse = |status, code: &str| {
@@ -233,6 +255,7 @@ async fn certificate(
             body: image.file.clone(),
             asked: Some(Arc::clone(&asked)),
             form: Some(form),
+            job: None,
         }),
         Err(Failure::PrintTimeout) => refuse(503, "PRINT_TIMEOUT"),
         Err(Failure::Assembly) => refuse(503, "SHEET_MISSING"),
@@ -242,7 +265,8 @@ async fn certificate(
 }
 
 /// Resolves when the other side has closed its connection.
-async fn hung_up(kiosk: &TcpStream) {
+async fn hung_up(kiosk: Option<&TcpStream>) {
+    let Some(kiosk) = kiosk else { return std::future::pending().await };
     let mut byte = [0];
     match kiosk.peek(&mut byte).await {
         Ok(0) | Err(_) => {}

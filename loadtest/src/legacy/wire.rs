@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 use super::chronicle::{Asked, Party, Role};
 use super::fault::{Fault, Switches};
+use super::form::{self, Step};
 use super::front::{self, Answer};
+use super::jobs;
 use super::records_api;
 use super::soap::{self, Operation};
 use super::world::World;
@@ -37,10 +39,25 @@ impl Request {
         Self { method: method.to_owned(), path, headers, body, keep_alive: self.keep_alive }
     }
 
+    /// The same under an id that it may not have brought.
+    pub(super) fn named(&self, id: &str) -> Self {
+        let mut named = self.clone();
+        named.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("x-request-id"));
+        named.headers.push(("x-request-id".to_owned(), id.to_owned()));
+        named
+    }
+
     /// A header's value.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
+}
+
+/// How a call came, and so how its answer is written.
+enum Written {
+    Json,
+    Soap(Operation),
+    Form(Step),
 }
 
 /// Which of the two listeners a connection belongs to.
@@ -73,21 +90,27 @@ impl Connection {
         loop {
             let Some(request) = self.next_request().await? else { return Ok(()) };
             let keep_alive = request.keep_alive;
-            let (request, message) = match soap::understand(&request, self.side == Side::Records) {
-                Some((call, operation)) => (call, Some(operation)),
-                None => (request, None),
+            let (request, written) = match soap::understand(&request, self.side == Side::Records) {
+                Some((call, operation)) => (call, Written::Soap(operation)),
+                None => match form::understand(&request).filter(|_| self.side == Side::Issuer) {
+                    Some((call, step)) => (call, Written::Form(step)),
+                    None => (request, Written::Json),
+                },
             };
             let began = Instant::now();
-            let answer = match self.side {
-                Side::Issuer => front::answer(&self.world, &request, &self.stream).await,
-                Side::Records => Some(records_api::answer(&self.world, &request).await),
+            let answer = match (self.side, &written) {
+                (Side::Issuer, Written::Form(step)) if *step != Step::Plain => {
+                    Some(jobs::answer(&self.world, &request, step))
+                }
+                (Side::Issuer, _) => front::answer(&self.world, &request, Some(&self.stream)).await,
+                (Side::Records, _) => Some(records_api::answer(&self.world, &request).await),
             };
             let Some(answer) = answer else { return Ok(()) };
             if self.side == Side::Issuer {
                 self.world.pace().hold(began.elapsed()).await;
             }
             self.flush_late().await?;
-            if !self.send(answer, message, keep_alive).await? || !keep_alive {
+            if !self.send(answer, written, keep_alive).await? || !keep_alive {
                 self.flush_late().await?;
                 return self.stream.shutdown().await;
             }
@@ -126,7 +149,7 @@ impl Connection {
     }
 
     /// Sends the answer, or what a transport fault makes of it. False: the connection is to end.
-    async fn send(&mut self, mut answer: Answer, message: Option<Operation>, keep_alive: bool) -> io::Result<bool> {
+    async fn send(&mut self, mut answer: Answer, written: Written, keep_alive: bool) -> io::Result<bool> {
         if let (Some(before), Some(now)) = (self.answered.take(), answer.asked.clone()) {
             if let Some(city) = self.world.city(now.city) {
                 self.world.harmed(city, Fault::LateDuplicate, answer.form, &now, self.world.party(&before));
@@ -156,8 +179,11 @@ impl Connection {
             Some(Fault::WrongEcho) => answer.echo = format!("{}-0", answer.echo),
             _ => {}
         }
-        if let Some(operation) = message.filter(|_| mishap != Some(Fault::Html200)) {
-            soap::envelop(&mut answer, operation);
+        match written {
+            _ if mishap == Some(Fault::Html200) => {}
+            Written::Json => {}
+            Written::Soap(operation) => soap::envelop(&mut answer, operation),
+            Written::Form(_) => form::fill_in(&mut answer),
         }
         let declared = match mishap {
             Some(Fault::WrongLength) => answer.body.len() - answer.body.len().min(7),
@@ -243,6 +269,9 @@ fn head(answer: &Answer, declared: usize, keep_alive: bool) -> Bytes {
     }
     if !answer.echo.is_empty() {
         head.push_str(&format!("X-Request-Id: {}\r\n", answer.echo));
+    }
+    if let Some(job) = &answer.job {
+        head.push_str(&format!("X-Job: {job}\r\n"));
     }
     let connection = if keep_alive { "" } else { "Connection: close\r\n" };
     head.push_str(&format!("Date: {}\r\n{connection}\r\n", httpdate::fmt_http_date(SystemTime::now())));

@@ -13,6 +13,7 @@ use super::chronicle::{Asked, Chronicle, Party, Role};
 use super::city::Municipality;
 use super::config::WorldConfig;
 use super::fault::{Fault, FaultPlan, Scope, Switches, mix};
+use super::jobs::Jobs;
 use super::machine::Machine;
 use super::pace::Pace;
 use super::paper::Scope as Covers;
@@ -76,6 +77,7 @@ pub struct World {
     register: Register,
     chronicle: Arc<Chronicle>,
     pub(super) sessions: Sessions,
+    pub(super) jobs: Jobs,
     pub(super) sheets: DashMap<u128, SheetOrigin>,
     /// Who a weak match finds, by person.
     weak: Vec<PersonNo>,
@@ -121,6 +123,7 @@ impl World {
             register: Register::new(config.seed, records),
             chronicle: Arc::new(Chronicle::new()),
             sessions: Sessions::default(),
+            jobs: Jobs::default(),
             sheets: DashMap::new(),
             records_switches: Switches::new(mix(config.seed ^ 0x5245_434F)),
             weak,

@@ -4,6 +4,9 @@ use sekisho_issuance::answer::Extract;
 
 use super::*;
 
+/// The worked configuration of an asynchronous issuing server.
+const FORM: &str = include_str!("../../../../loadtest/demo/gateway-form.toml");
+
 const ROUTE: &str = "[routes.resident_record.checks]";
 const FETCH: &str = r#"[routes.resident_record.fetch]
 job = { json = "/job" }
@@ -31,6 +34,14 @@ fn a_route_may_fetch_its_document_and_leaves_no_root_cause_open() {
     assert_eq!((&*fetch.accepted, fetch.poll.every), (&[200, 201, 202][..], Duration::from_millis(200)));
     assert_eq!(fetch.document.job, Some(Extract::Header("x-job".to_owned())));
     assert!(config.routes.get("tax").unwrap().fetch.is_none());
+}
+
+#[test]
+fn the_worked_form_configuration_is_accepted_and_leaves_no_root_cause_open() {
+    let config = parse(FORM).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert!(config.notes.iter().all(|note| note.open.is_empty()), "{:#?}", config.notes);
+    let issues: Vec<_> = config.routes.iter().filter(|route| route.operation == Operation::Issue).collect();
+    assert!(issues.len() == 6 && issues.iter().all(|route| route.fetch.is_some()));
 }
 
 #[test]

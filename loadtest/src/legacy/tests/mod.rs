@@ -2,6 +2,7 @@
 
 mod client;
 mod harm;
+mod jobs;
 mod paper;
 mod storm;
 mod throughput;
