@@ -402,7 +402,9 @@ impl Gate {
         if !parts.switches.serve(bound.route(), facts) || !parts.in_force.serves(bound, verified) {
             return Err(Withheld::new("switched_off", None));
         }
-        if parts.brackets.keep_in(judge::lanes_of(parts, facts).into_iter().map(|(lane, _)| lane)) {
+        // Who opens or closes a session hears nothing of the record.
+        let speaks = bound.route().operation.speaks_of_resident();
+        if speaks && parts.brackets.keep_in(judge::lanes_of(parts, facts).into_iter().map(|(lane, _)| lane)) {
             return Err(Withheld::new("bracket", None));
         }
         if let Err(why) = parts.in_force.vouches(bound) {

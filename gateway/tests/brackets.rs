@@ -11,6 +11,9 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod backend;
 
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -23,6 +26,7 @@ use sekisho_gateway::bracket::Stage;
 use sekisho_gateway::state_dir::AdminKey;
 use sekisho_issuance::id::{MunicipalityCode, ResidentId};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -87,7 +91,7 @@ async fn a_bracket_waits_for_what_runs_holds_what_comes_and_its_version_rules_fr
     let held = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&one, "K-1")), None));
     until(|| waiting(&site) == 1).await;
     assert_eq!(ask(&site, "r-2", &two).await.status.as_u16(), 200);
-    site.backend.change();
+    site.backend.change("r-1");
     let closed = say(operators.clone(), "DELETE", "/v1/brackets/1", json!({ "version": "2" })).await;
     assert_eq!((closed.0, &closed.1["changed"]), (200, &json!(1)), "{}", closed.1);
     let served = held.await.unwrap();
@@ -173,4 +177,103 @@ async fn what_was_fetched_before_a_bracket_opened_does_not_leave_inside_it() {
     site.backend.go_on();
     let kept = running.await.unwrap();
     assert_eq!((kept.status.as_u16(), &kept.json()["reason"]), (502, &json!("bracket")), "{}", kept.text());
+}
+
+/// Residents of the storm.
+const PEOPLE: usize = 12;
+/// What each of a resident's three visitors does so often.
+const ROUNDS: usize = 12;
+
+fn said_version(answer: &Value) -> usize {
+    answer["version"].as_str().unwrap().parse().unwrap()
+}
+
+/// Records change at terminals and behind the gateway while their people ask, and the issuer reads a record a while before it
+/// answers: nothing leaves that is older than the record was when it was asked for, nobody waits for ever, and no lane stays taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_an_update_storm_nothing_stale_leaves_and_the_lanes_drain() {
+    let site = storm(true).await;
+    assert_eq!(site.backend.outdated(), 0, "inside brackets the issuer is not even asked");
+    assert!(site.edge.brackets.list().iter().all(|bracket| bracket.stage == Stage::Closed));
+}
+
+/// The same storm without brackets: the issuer does work from old records, and what it makes of them is withheld.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_brackets_the_storm_makes_stale_answers_and_none_of_them_leaves() {
+    let site = storm(false).await;
+    assert!(site.backend.outdated() > 0, "the issuer was never behind: the storm shows nothing");
+    assert!(site.outcomes("withheld") > 0.0);
+}
+
+async fn storm(bracketed: bool) -> Arc<Site> {
+    let short = |config: String, _: &Path| {
+        let config = config.replace("timeout   = \"20s\"", "timeout   = \"1s\"\nmax_run   = \"1s\"");
+        config.replace("max_in_flight = 4\n", "max_in_flight = 64\n")
+    };
+    let site = Arc::new(Site::start_with(None, short).await);
+    let operators = operators(&site);
+    site.backend.lag(Duration::from_millis(3));
+    if !bracketed {
+        site.backend.change_meanwhile(3);
+    }
+    let mut visits = JoinSet::new();
+    let mut sessions = Vec::new();
+    for resident in 0..PEOPLE {
+        sessions.push(site.open(&format!("K-{resident}"), &format!("card-{resident}")).await);
+    }
+    for (resident, session) in sessions.into_iter().enumerate() {
+        let (id, kiosk) = (format!("r-{resident}"), format!("K-{resident}"));
+        let (asking, asked, path) = (site.clone(), id.clone(), format!("/residents/{id}"));
+        let who = (session.clone(), kiosk.clone());
+        visits.spawn(async move {
+            for _ in 0..3 * ROUNDS {
+                let least = asking.backend.version(&asked);
+                let answer = asking.ask(Method::GET, &path, Some((&who.0, &who.1)), None).await;
+                if answer.status.as_u16() == 200 {
+                    assert!(said_version(&answer.json()) >= least, "stale: {} after {least}", answer.text());
+                }
+                if answer.status.as_u16() != 200 && answer.problem() == "unknown_session" {
+                    // What was withheld ended it; who comes next has a card too.
+                    return;
+                }
+            }
+        });
+        let (changing, path) = (site.clone(), format!("/residents/{id}/address"));
+        visits.spawn(async move {
+            for round in 0..ROUNDS {
+                let mut change = changing.build(Method::POST, &path, Some((&session, &kiosk)), Some(json!({})));
+                change.headers_mut().insert("idempotency-key", format!("k-{round}").parse().unwrap());
+                changing.send(change).await;
+            }
+        });
+        if bracketed {
+            let (batching, operators, ids) =
+                (site.clone(), operators.clone(), [id, format!("r-{}", (resident + 1) % PEOPLE)]);
+            visits.spawn(async move {
+                for _ in 0..ROUNDS {
+                    in_a_bracket(operators.clone(), &ids, |id| batching.backend.change(id)).await;
+                }
+            });
+        }
+    }
+    let all = async {
+        while let Some(visit) = visits.join_next().await {
+            visit.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(100), all).await.expect("a deadlock: not over after 100 s");
+    assert!(site.outcomes("answered") > 0.0);
+    until(|| site.edge.owner.lanes().iter().all(|lanes| lanes.waiting + lanes.running + lanes.held == 0)).await;
+    assert_eq!(site.edge.owner.overlaps(), 0);
+    site
+}
+
+/// A batch as it should be: the number first, then the change, then what it made of it.
+async fn in_a_bracket(operators: Router, people: &[String; 2], change: impl Fn(&str) -> usize) {
+    let (status, opened) = say(operators.clone(), "POST", "/v1/brackets", batch(&[&people[0], &people[1]])).await;
+    assert_eq!(status, 201, "{opened}");
+    let made: HashMap<_, _> = people.iter().map(|id| (id, change(id).to_string())).collect();
+    let close = format!("/v1/brackets/{}", opened["bracket"]["id"]);
+    let (status, closed) = say(operators, "DELETE", &close, json!({ "versions": made })).await;
+    assert_eq!(status, 200, "{closed}");
 }

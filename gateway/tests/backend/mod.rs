@@ -1,6 +1,6 @@
 //! A tiny backend and record system on one socket, and a gateway in front of them, all in process.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,9 +36,14 @@ struct Script {
     opened: Option<Value>,
     closed: Option<Value>,
     minted: usize,
-    /// Changes of everybody's record since the start.
-    changes: usize,
     version: Value,
+    /// Changes of each record since the start.
+    changes: HashMap<String, usize>,
+    /// The issuer works from what it read this long ago.
+    lag: Duration,
+    /// Answers that were older than the record when they were given.
+    outdated: usize,
+    meanwhile: usize,
 }
 
 /// What the record system says of everybody.
@@ -116,9 +121,32 @@ impl Backend {
         self.script().authority = says;
     }
 
-    /// A batch changes every record behind the gateway.
-    pub(crate) fn change(&self) {
-        self.script().changes += 1;
+    /// A batch changes one record behind the gateway; its new version.
+    pub(crate) fn change(&self, resident: &str) -> usize {
+        let mut script = self.script();
+        let changes = script.changes.entry(resident.to_owned()).or_default();
+        *changes += 1;
+        *changes + 1
+    }
+
+    /// From now on the issuer reads a record this long before it answers.
+    pub(crate) fn lag(&self, lag: Duration) {
+        self.script().lag = lag;
+    }
+
+    /// Answers of the issuer that were older than the record when they were given.
+    pub(crate) fn outdated(&self) -> usize {
+        self.script().outdated
+    }
+
+    /// From now on every so many-th record changes while the issuer works on it.
+    pub(crate) fn change_meanwhile(&self, every: usize) {
+        self.script().meanwhile = every;
+    }
+
+    /// The version of a record now.
+    pub(crate) fn version(&self, resident: &str) -> usize {
+        self.script().changes.get(resident).copied().unwrap_or(0) + 1
     }
 
     /// The next session is this one.
@@ -160,6 +188,21 @@ impl Backend {
         }
         let echo = head.headers.get("x-request-id").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
         let (status, answer) = self.decide(&head.method, &path, &body, &echo);
+        if let Some(resident) = path.strip_prefix("/residents/").filter(|_| head.method == Method::GET) {
+            let lag = self.script().lag;
+            if !lag.is_zero() {
+                tokio::time::sleep(lag).await;
+            }
+            let changes = {
+                let script = self.script();
+                script.meanwhile > 0 && script.finished.len() % script.meanwhile == 0
+            };
+            if changes {
+                self.change(resident);
+            }
+            let outdated = answer["version"] != self.version(resident).to_string();
+            self.script().outdated += usize::from(outdated);
+        }
         let cut = {
             let mut script = self.script();
             script.finished.push(path);
@@ -178,14 +221,14 @@ impl Backend {
     }
 
     fn decide(&self, method: &Method, path: &str, body: &[u8], echo: &str) -> (u16, Value) {
+        let authority = self.script().authority;
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let version = (self.script().changes + 1).to_string();
-        let person = |id: &str| json!({"id": id, "name": "関守　一郎", "birth": "1980-03-12", "address": "見本市本町1-2-3", "version": version, "requestId": echo});
+        let person = |id: &str| json!({"id": id, "name": "関守　一郎", "birth": "1980-03-12", "address": "見本市本町1-2-3", "version": self.version(id).to_string(), "requestId": echo});
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["v2", "cards", card]) => {
                 (200, json!({"cardSerial": card, "residentId": card.replace("card", "r"), "cityCode": "991007"}))
             }
-            ("GET", ["v2", "residents", id]) => match self.script().authority {
+            ("GET", ["v2", "residents", id]) => match authority {
                 Authority::Down => (500, Value::Null),
                 says => {
                     let mut person = person(id);
@@ -214,7 +257,7 @@ impl Backend {
                 (200, person(about.as_deref().unwrap_or(id)))
             }
             ("POST", ["residents", id, "address"]) => {
-                (200, json!({"residentId": id, "version": "2", "requestId": echo}))
+                (200, json!({"residentId": id, "version": self.change(id).to_string(), "requestId": echo}))
             }
             ("GET", ["notice"]) => (200, Value::Null),
             ("GET", ["version"]) => (200, self.script().version.clone()),
