@@ -5,6 +5,7 @@
 pub mod auditor;
 pub mod cli;
 pub mod cluster;
+pub mod compare;
 pub mod cost;
 pub mod demo;
 pub mod dialect;
@@ -12,6 +13,7 @@ pub mod form;
 pub mod goodput;
 pub mod incidents;
 pub mod kiosk;
+pub mod knee;
 pub mod layers;
 pub mod legacy;
 pub mod mutations;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use crate::goodput::{Against, ContestPlan, contest, goodput_page, goodput_table, verdict};
+use crate::goodput::{Against, ContestPlan, Scenario, contest, goodput_page, goodput_table, verdict};
 use crate::legacy::ServiceTime;
 use crate::report::Progress;
 use crate::run::Exit;
@@ -14,8 +14,12 @@ use crate::run::Exit;
 /// Options of the contest.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Sessions begun per second, in multiples of the capacity that is measured first.
-    #[arg(long, value_delimiter = ',', value_name = "N", default_values_t = [1.0, 2.0, 5.0, 10.0])]
+    /// What happens to the backend.
+    #[arg(long, value_enum, default_value_t = Scenario::Overload)]
+    scenario: Scenario,
+    /// Sessions begun per second, in multiples of the capacity that is measured first: 1,2,5,10, or 2 where something happens to the
+    /// backend.
+    #[arg(long, value_delimiter = ',', value_name = "N")]
     multiples: Vec<f64>,
     /// Whom the gateway is held against.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Against::Haproxy, Against::Envoy, Against::Nginx, Against::None])]
@@ -26,9 +30,10 @@ pub(super) struct Args {
     /// Seconds that are counted of each measurement, after 2.5 that are not.
     #[arg(long, value_name = "N", default_value_t = 3.0)]
     seconds: f64,
-    /// The multiple at which the peers' settings are swept; 0: no sweep, the first value of each setting.
-    #[arg(long, value_name = "N", default_value_t = 5.0)]
-    sweep_at: f64,
+    /// The multiple at which the peers' settings are swept; 0: no sweep, the first value of each setting. 5, or 2 where something happens
+    /// to the backend.
+    #[arg(long, value_name = "N")]
+    sweep_at: Option<f64>,
     /// Threads of the gateway's kiosk side; each peer has one.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -67,13 +72,18 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     ensure!((0.5..=600.0).contains(&args.seconds), "--seconds must lie between 0.5 and 600");
     ensure!(args.runs > 0, "--runs must be at least 1");
+    let usual: (&[f64], f64) = match args.scenario {
+        Scenario::Overload => (&[1.0, 2.0, 5.0, 10.0], 5.0),
+        Scenario::Stall | Scenario::Slow => (&[2.0], 2.0),
+    };
     let plan = ContestPlan {
         program: std::env::current_exe()?,
-        multiples: args.multiples,
+        multiples: if args.multiples.is_empty() { usual.0.to_vec() } else { args.multiples },
+        scenario: args.scenario,
         against: args.against,
         runs: args.runs,
         counted: Duration::from_secs_f64(args.seconds),
-        sweep_at: (args.sweep_at > 0.0).then_some(args.sweep_at),
+        sweep_at: Some(args.sweep_at.unwrap_or(usual.1)).filter(|at| *at > 0.0),
         knee: KNEE,
         service: SERVICE,
         threads: args.threads.max(1),

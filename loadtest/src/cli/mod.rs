@@ -1,10 +1,12 @@
 //! Command line: one subcommand a file; this one only dispatches.
 
+mod compare;
 mod cost;
 mod demo;
 mod gateway;
 mod goodput;
 mod incidents;
+mod knee;
 mod layers;
 mod legacy;
 mod mutations;
@@ -34,6 +36,10 @@ enum Command {
     Demo(demo::Args),
     /// Carry out a load plan: open-loop arrivals, every document judged, thresholds, one exit code.
     Run(run::Args),
+    /// Step the rate up until people are no longer served, and propose `max_in_flight`, `timeout` and the highest safe rate.
+    Knee(knee::Args),
+    /// Two reports of `run` side by side: what got worse.
+    Compare(compare::Args),
     /// Very many issuances through the gateway while every fault fires.
     Soak(soak::Args),
     /// Kill the gateway at random points while the backend prints.
@@ -62,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Incidents(args) => incidents::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),
+        Command::Knee(args) => knee::run(args),
+        Command::Compare(args) => Ok(compare::run(&args)),
         Command::Soak(args) => soak::run(args),
         Command::Restart(args) => restart::run(args),
         Command::Layers(args) => layers::run(args),
@@ -76,10 +84,10 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Flags that cannot be read: `run` has an exit code of its own for them.
+/// Flags that cannot be read: what pipelines call has an exit code of its own for them.
 fn refused(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    let is_run = std::env::args().nth(1).is_some_and(|command| command == "run");
+    let is_run = std::env::args().nth(1).is_some_and(|command| ["run", "knee", "compare"].contains(&command.as_str()));
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
         _ if is_run => ExitCode::from(crate::run::Exit::Invalid.code()),

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::bench::Bench;
 use super::contestant::{Against, Contestant};
-use super::load::{Load, WARM, measure};
+use super::load::{Load, measure};
 use super::row::{Contest, Row, Sample, median};
+use super::scenario::Scenario;
 use super::settings::Setting;
 use super::sweep::{Tried, best, swept};
 use crate::legacy::ServiceTime;
@@ -31,6 +32,8 @@ pub struct ContestPlan {
     pub runs: usize,
     /// How long is counted of each.
     pub counted: Duration,
+    /// What happens to the backend.
+    pub scenario: Scenario,
     /// The multiple at which settings are swept; none: the first value of every knob is taken.
     pub sweep_at: Option<f64>,
     /// The backend's knee.
@@ -58,7 +61,7 @@ impl ContestPlan {
             None => 0,
         };
         let measurements = contestants * self.multiples.len() * self.runs + settings;
-        let each = WARM + self.counted + Duration::from_millis(600);
+        let each = self.scenario.lasts(self.counted) + Duration::from_millis(400);
         let capacity = (self.counted.mul_f64(CAPACITY_LASTS) + Duration::from_millis(700)) * (self.runs as u32 + 1);
         each * measurements as u32 + capacity
     }
@@ -88,6 +91,7 @@ pub async fn contest(plan: &ContestPlan, progress: &mut Progress) -> anyhow::Res
         started: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
         machine: machine(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: plan.scenario.name().to_owned(),
         backend: plan.backend(),
         command: plan.command.clone(),
         swept_at: plan.sweep_at.unwrap_or(0.0),
@@ -133,7 +137,7 @@ pub async fn contest(plan: &ContestPlan, progress: &mut Progress) -> anyhow::Res
         for (place, multiple) in plan.multiples.iter().enumerate() {
             // Everybody meets the same arrivals in a round.
             let seed = plan.seed + 1 + round as u64;
-            let load = Load { multiple: *multiple, counted: plan.counted, seed };
+            let load = Load { multiple: *multiple, counted: plan.counted, seed, scenario: plan.scenario };
             for (against, contestant) in &contestants {
                 let Some(sample) = measure(contestant, &load, &bench).await? else {
                     contest.interrupted = true;
@@ -190,7 +194,7 @@ async fn sweep(
     let Some(multiple) = plan.sweep_at else { return Ok(Some(Vec::new())) };
     progress.begin(&format!("settings of {}", against.name()), settings_of(against) as u64);
     let step = progress.step();
-    let load = Load { multiple, counted: plan.counted, seed: plan.seed };
+    let load = Load { multiple, counted: plan.counted, seed: plan.seed, scenario: plan.scenario };
     let mut tried: Vec<Tried> = Vec::new();
     let first = Setting::first(against);
     let knobs = first.knobs();

@@ -8,14 +8,10 @@ use anyhow::{Context, anyhow};
 use super::bench::{Bench, DEADLINE};
 use super::contestant::Contestant;
 use super::row::{Sample, share};
+use super::scenario::Scenario;
 use super::tally::Tally;
 use crate::plan::{self, Plan};
 use crate::run::{Report, Stopped, run_at};
-
-/// Until queues are as full as they get.
-pub(super) const WARM: Duration = Duration::from_millis(2500);
-/// Beyond the window, so that whatever belongs into it was heard of.
-const TAIL: Duration = Duration::from_millis(200);
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,6 +22,8 @@ pub(super) struct Load {
     pub(super) counted: Duration,
     /// The same seed gives the same arrivals.
     pub(super) seed: u64,
+    /// What happens to the backend.
+    pub(super) scenario: Scenario,
 }
 
 /// The plan: people who open a session, think for a moment, ask for their certificate and take their card out.
@@ -35,18 +33,19 @@ fn plan(load: &Load, capacity: f64) -> anyhow::Result<Plan> {
         "name = \"goodput\"\nwhy = \"{} times the capacity.\"\nseed = {}\n\
          [kiosk]\nsteps = [\"open\", \"issue\", \"confirm\"]\nthink = \"lognormal 200ms p99 600ms\"\npatience = \"{}ms\"\n\
          mix = {{ resident_record = 60, tax = 40 }}\n\
-         [[stage]]\nname = \"load\"\nrate = {rate}\nfor = \"{}ms\"\n",
+         [[stage]]\nname = \"load\"\nrate = {rate}\nfor = \"{}ms\"\n{}",
         load.multiple,
         load.seed,
         DEADLINE.as_millis(),
-        (WARM + load.counted + TAIL).as_millis(),
+        load.scenario.lasts(load.counted).as_millis(),
+        load.scenario.fault(),
     );
     plan::parse(&text).map_err(|mistakes| anyhow!("{mistakes:?}"))
 }
 
 /// Loads the contestant. `None`: somebody interrupted it.
 pub(super) async fn measure(contestant: &Contestant, load: &Load, bench: &Bench) -> anyhow::Result<Option<Sample>> {
-    let tally = Arc::new(Mutex::new(Tally::new(WARM..WARM + load.counted, DEADLINE)));
+    let tally = Arc::new(Mutex::new(Tally::new(load.scenario.window(load.counted), DEADLINE)));
     let heard = {
         let tally = Arc::clone(&tally);
         move |heard: &_| tally.lock().unwrap_or_else(PoisonError::into_inner).hear(heard)
@@ -64,7 +63,7 @@ pub(super) async fn measure(contestant: &Contestant, load: &Load, bench: &Bench)
     });
     let tally = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let begun = report.stages.first().context("no stage")?.begun;
-    let offered = begun as f64 / (WARM + load.counted + TAIL).as_secs_f64() / bench.capacity;
+    let offered = begun as f64 / load.scenario.lasts(load.counted).as_secs_f64() / bench.capacity;
     Ok(Some(sample(&tally, &report, offered, used.as_secs_f64() / took.as_secs_f64(), busy)))
 }
 
@@ -103,7 +102,10 @@ mod tests {
 
     #[test]
     fn the_plan_offers_the_multiple_as_long_as_it_is_counted_and_longer() {
-        let load = Load { multiple: 2.0, counted: Duration::from_secs(3), seed: 7 };
+        let load = Load { multiple: 2.0, counted: Duration::from_secs(3), seed: 7, scenario: Scenario::Overload };
+        let stalled = plan(&Load { scenario: Scenario::Stall, ..load }, 150.0).unwrap();
+        assert_eq!((stalled.faults.len(), stalled.faults[0].lasts), (1, Duration::from_secs(8)));
+        assert_eq!(plan(&Load { scenario: Scenario::Slow, ..load }, 150.0).unwrap().faults.len(), 1);
         let plan = plan(&load, 150.0).unwrap();
         assert_eq!(plan.lasts(), Duration::from_millis(5_700));
         assert_eq!(plan.behaviour.patience, DEADLINE);

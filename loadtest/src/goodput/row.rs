@@ -101,6 +101,8 @@ pub struct Contest {
     pub machine: String,
     /// This build.
     pub version: String,
+    /// What happened to the backend.
+    pub scenario: String,
     /// What the backend is like.
     pub backend: String,
     /// The command that does the same again.

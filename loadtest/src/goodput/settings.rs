@@ -57,7 +57,7 @@ const NGINX: &[Knob] = &[
             share("100 % of capacity", NGINX_DOOR, 1.0),
         ],
     },
-    Knob { name: "inside", values: &[plain("24"), plain("16"), plain("20"), plain("32")] },
+    Knob { name: "inside", values: &[plain("20"), plain("16"), plain("24"), plain("32")] },
 ];
 
 const ENVOY_DOOR: &str = "door: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit, \
@@ -83,14 +83,16 @@ const ENVOY: &[Knob] = &[
             share("80 % of capacity", ENVOY_DOOR, 0.8),
         ],
     },
+    Knob { name: "ceiling", values: &[plain("24"), plain("16"), plain("64")] },
     Knob {
         name: "min_rtt",
         values: &[
             value("fixed 100 ms", "fixed_value: 0.1s,"),
+            value("fixed 80 ms", "fixed_value: 0.08s,"),
             value("measured every 60 s", "interval: 60s, request_count: 50,"),
         ],
     },
-    Knob { name: "buffer", values: &[plain("50"), plain("25"), plain("100")] },
+    Knob { name: "buffer", values: &[plain("25"), plain("10")] },
 ];
 
 impl Against {

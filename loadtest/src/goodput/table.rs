@@ -26,7 +26,7 @@ pub fn goodput_table(contest: &Contest) -> String {
         let _ = writeln!(text, "{}", line.trim_end());
     };
     line(format!("{}, sekisho-loadtest {}, {}", contest.machine, contest.version, contest.started));
-    line(format!("backend: {}", contest.backend));
+    line(format!("scenario {}; backend: {}", contest.scenario, contest.backend));
     let capacities: Vec<String> = contest.capacities.iter().map(|capacity| format!("{capacity:.1}")).collect();
     line(format!(
         "capacity {:.1} certificates/s (closed loop at the knee, straight; each time: {})",

@@ -22,13 +22,53 @@ const WELL: f64 = 0.999;
 /// The longest that all but one in a hundred may wait for their no at the highest multiple.
 const NO_P99_MS: f64 = 5.0;
 
-/// Every demand that these multiples let us hold against the rows.
+/// After a stall, goodput over capacity.
+const AFTER_A_STALL: f64 = 0.95;
+/// While the backend is slow, of the best static limit's goodput.
+const OF_THE_BEST_STATIC: f64 = 0.92;
+
+/// Every demand that the scenario and these multiples let us hold against the rows.
 pub fn verdict(contest: &Contest) -> Vec<Ruling> {
+    match contest.scenario.as_str() {
+        "stall" => faulty(contest, |row, _| (AFTER_A_STALL, row.goodput, "goodput from 2 s after a stall")),
+        "slow" => faulty(contest, |row, haproxy| {
+            let share = haproxy.map_or(0.0, |haproxy| row.goodput / haproxy.goodput.max(f64::MIN_POSITIVE));
+            (OF_THE_BEST_STATIC, share, "of HAProxy's goodput, the best static limit, while the backend is slow")
+        }),
+        _ => overload(contest),
+    }
+}
+
+/// One demand a multiple: the least that is asked for, what was measured, and of what it speaks.
+fn faulty(contest: &Contest, of: impl Fn(&Row, Option<&Row>) -> (f64, f64, &'static str)) -> Vec<Ruling> {
+    let percent = |share: f64| format!("{:.2} %", share * 100.0);
+    let own: Vec<&Row> = contest.rows.iter().filter(|row| row.name == "sekisho").collect();
+    let rule = |row: &&Row| {
+        let at = row.multiple;
+        let haproxy = contest.rows.iter().find(|peer| peer.multiple == at && peer.name == "haproxy");
+        let (least, measured, what) = of(row, haproxy);
+        Ruling {
+            demand: format!("{at}x: at least {} {what}", percent(least)),
+            measured: percent(measured),
+            held: measured >= least,
+        }
+    };
+    let mut rulings: Vec<Ruling> = own.iter().map(rule).collect();
+    rulings.push(harmless(&own));
+    rulings
+}
+
+fn harmless(own: &[&Row]) -> Ruling {
+    let wrong: u64 = own.iter().map(|row| row.wrong).sum();
+    Ruling { demand: "wrong, mixed, stale, duplicate: 0".to_owned(), measured: wrong.to_string(), held: wrong == 0 }
+}
+
+fn overload(contest: &Contest) -> Vec<Ruling> {
     let mut rulings = Vec::new();
     let mut rule = |demand: String, measured: String, held: bool| rulings.push(Ruling { demand, measured, held });
     let percent = |share: f64| format!("{:.2} %", share * 100.0);
-    let own = contest.rows.iter().filter(|row| row.name == "sekisho");
-    for row in own.clone() {
+    let own: Vec<&Row> = contest.rows.iter().filter(|row| row.name == "sekisho").collect();
+    for row in &own {
         let at = row.multiple;
         if let Some((_, least)) = GOODPUT.iter().find(|(multiple, _)| *multiple == at) {
             let measured = percent(row.goodput);
@@ -65,8 +105,7 @@ pub fn verdict(contest: &Contest) -> Vec<Ruling> {
             rule(format!("{at}x: time to no p99 at most 5 ms"), format!("{ms:.2} ms"), ms <= NO_P99_MS);
         }
     }
-    let wrong: u64 = own.map(|row| row.wrong).sum();
-    rule("wrong, mixed, stale, duplicate at any load: 0".to_owned(), wrong.to_string(), wrong == 0);
+    rulings.push(harmless(&own));
     rulings
 }
 
@@ -115,5 +154,15 @@ mod tests {
         assert_eq!(broken(vec![peer, row("sekisho", 10.0, 0.96, 1.0, 4.5)]).len(), 1, "a peer as good in all three");
         let wrong = Row { wrong: 1, ..row("sekisho", 1.0, 0.9, 1.0, 1.0) };
         assert_eq!(broken(vec![wrong]).len(), 1);
+    }
+
+    #[test]
+    fn a_stall_is_held_against_the_capacity_and_a_slow_backend_against_the_best_static_limit() {
+        let rows = vec![row("haproxy", 2.0, 0.5, 1.0, 1.0), row("sekisho", 2.0, 0.47, 1.0, 1.0)];
+        let held = |scenario: &str| {
+            let contest = Contest { rows: rows.clone(), scenario: scenario.into(), ..Contest::default() };
+            verdict(&contest).iter().all(|ruling| ruling.held)
+        };
+        assert!(held("slow") && !held("stall"));
     }
 }

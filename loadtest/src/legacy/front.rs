@@ -300,7 +300,7 @@ async fn inquire(world: &Arc<World>, request: &Request, echo: &str, id: &str) ->
     };
     let _executing = world.chronicle().begin(Work::Inquire, vec![asked.person], echo);
     let _served = city.machine.server.enter();
-    city.machine.server.work(&world.config.service).await;
+    city.machine.server.work(&world.config.service, world.pace().factor()).await;
     let Some(record) = world.register().get(asked.person) else {
         return Answer::error(404, echo, "NOT_FOUND", id).of(&asked);
     };
@@ -350,7 +350,7 @@ async fn apply_address(world: &Arc<World>, asked: &Asked, address: &str, key: Op
     if let Some(version) = key.as_ref().and_then(|key| world.amended.get(key).map(|entry| *entry)) {
         return Some(version);
     }
-    city.machine.server.work(&world.config.service).await;
+    city.machine.server.work(&world.config.service, world.pace().factor()).await;
     let applying = city.machine.updates.begin();
     if !world.config.service.median.is_zero() {
         tokio::time::sleep(world.config.windows.update).await;

@@ -101,7 +101,7 @@ async fn lay_out(world: &Arc<World>, city: &City, asked: &Arc<Asked>, extract: E
         tokio::time::sleep(lag / 3).await;
     }
     let first = row.read().ok_or(Failure::NoRecord)?;
-    machine.server.work(&world.config.service).await;
+    machine.server.work(&world.config.service, world.pace().factor()).await;
     if raced.is_some() {
         tokio::time::sleep(lag * 2 / 3).await;
     }

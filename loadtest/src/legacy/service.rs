@@ -63,9 +63,9 @@ impl Server {
         Served(self)
     }
 
-    /// Works for as long as this takes now.
-    pub(super) async fn work(&self, time: &ServiceTime) {
-        let time = time.draw(self.in_service.load(Ordering::Relaxed));
+    /// Works for as long as this takes now, so many times over.
+    pub(super) async fn work(&self, time: &ServiceTime, factor: f64) {
+        let time = time.draw(self.in_service.load(Ordering::Relaxed)).mul_f64(factor);
         if !time.is_zero() {
             tokio::select! { () = tokio::time::sleep(time) => {}, () = self.emptied.notified() => {} }
         }
@@ -95,11 +95,19 @@ mod tests {
         let (server, time) = (Server::default(), ServiceTime { sigma: 0.0, ..ServiceTime::default() });
         let before = tokio::time::Instant::now();
         let long = ServiceTime { median: Duration::from_secs(100), ..time };
-        tokio::join!(server.work(&long), async {
+        tokio::join!(server.work(&long, 1.0), async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             server.empty();
         });
-        server.work(&time).await;
+        server.work(&time, 1.0).await;
         assert_eq!(before.elapsed().as_millis(), 1_002, "who comes later works as long as ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_takes_so_many_times_as_long() {
+        let (server, time) = (Server::default(), ServiceTime { sigma: 0.0, ..ServiceTime::default() });
+        let before = tokio::time::Instant::now();
+        server.work(&time, 3.0).await;
+        assert_eq!(before.elapsed(), 3 * time.median);
     }
 }

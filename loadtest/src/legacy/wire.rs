@@ -97,7 +97,6 @@ impl Connection {
                     None => (request, Written::Json),
                 },
             };
-            let began = Instant::now();
             let answer = match (self.side, &written) {
                 (Side::Issuer, Written::Form(step)) if *step != Step::Plain => {
                     Some(jobs::answer(&self.world, &request, step))
@@ -107,7 +106,7 @@ impl Connection {
             };
             let Some(answer) = answer else { return Ok(()) };
             if self.side == Side::Issuer {
-                self.world.pace().hold(began.elapsed()).await;
+                self.world.pace().hold().await;
             }
             self.flush_late().await?;
             if !self.send(answer, written, keep_alive).await? || !keep_alive {

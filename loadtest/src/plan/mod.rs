@@ -20,7 +20,7 @@ use toml::de::DeTable;
 pub use beside::{Alongside, Change, Scheduled, Simulated, Trouble, Whose};
 pub use limits::{Abort, Group, Thresholds};
 pub use people::{Behaviour, Hot, Outcome, Population, Retry, kind, kind_name};
-pub use quantity::{Between, Think};
+pub use quantity::{Between, Think, share};
 pub use source::Mistake;
 pub use stage::Stage;
 pub use target::{Address, Target};

@@ -46,7 +46,7 @@ pub(super) fn rate(text: &str) -> Option<f64> {
 }
 
 /// Reads `"2%"`: from 0 to 1.
-pub(super) fn share(text: &str) -> Option<f64> {
+pub fn share(text: &str) -> Option<f64> {
     let share = number(text.strip_suffix('%')?)? / 100.0;
     (share <= 1.0).then_some(share)
 }

@@ -79,9 +79,20 @@ pub async fn run(
     base: PathBuf,
     look: impl FnMut(&Glance) + Send + 'static,
 ) -> anyhow::Result<Report> {
+    run_heard(plan, program, base, look, |_| {}).await
+}
+
+/// The same; `heard` is told of every answer, on the thread of `look`.
+pub async fn run_heard(
+    plan: Plan,
+    program: PathBuf,
+    base: PathBuf,
+    look: impl FnMut(&Glance) + Send + 'static,
+    heard: impl FnMut(&Heard) + Send + 'static,
+) -> anyhow::Result<Report> {
     let plan = Arc::new(plan);
     let (tested, people) = Tested::start(&plan, &program, &base).await?;
-    carry_out(plan, tested, people, Ending::Drained, look, |_| {}).await
+    carry_out(plan, tested, people, Ending::Drained, look, heard).await
 }
 
 /// What becomes of those who are still at a kiosk after the last stage.

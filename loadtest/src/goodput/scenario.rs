@@ -1,0 +1,75 @@
+//! What happens to the backend in a measurement, and which part of the measurement counts. Pure.
+
+use std::ops::Range;
+use std::time::Duration;
+
+/// Until queues are as full as they get.
+pub(super) const WARM: Duration = Duration::from_millis(2500);
+/// Beyond the window, so that whatever belongs into it was heard of.
+const TAIL: Duration = Duration::from_millis(200);
+const STALL: Duration = Duration::from_secs(8);
+const SLOW: Duration = Duration::from_secs(15);
+/// After a stall: a second for slots that rest after a time-out, as the worked configuration lets them, and one to recover.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Scenario {
+    /// Nothing but too many people.
+    #[default]
+    Overload,
+    /// The backend freezes for 8 s, then answers all that it holds; what counts begins 2 s after that.
+    Stall,
+    /// The backend takes twice as long for 15 s; these count.
+    Slow,
+}
+
+impl Scenario {
+    /// The name in tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overload => "overload",
+            Self::Stall => "stall",
+            Self::Slow => "slow",
+        }
+    }
+
+    /// What counts of a measurement.
+    pub(super) fn window(self, counted: Duration) -> Range<Duration> {
+        match self {
+            Self::Overload => WARM..WARM + counted,
+            Self::Stall => WARM + STALL + RECOVERS_WITHIN..WARM + STALL + RECOVERS_WITHIN + counted,
+            Self::Slow => WARM..WARM + SLOW,
+        }
+    }
+
+    /// How long people come.
+    pub(super) fn lasts(self, counted: Duration) -> Duration {
+        self.window(counted).end + TAIL
+    }
+
+    /// The plan's `[[fault]]`.
+    pub(super) fn fault(self) -> String {
+        let (what, lasts) = match self {
+            Self::Overload => return String::new(),
+            Self::Stall => ("\"backend-stall\"", STALL),
+            Self::Slow => ("\"backend-slow\"\nfactor = 2", SLOW),
+        };
+        format!("[[fault]]\nat = \"load+{}ms\"\nfor = \"{}ms\"\nwhat = {what}\n", WARM.as_millis(), lasts.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_lies_within_what_is_measured_and_where_it_belongs() {
+        let counted = Duration::from_secs(3);
+        for scenario in [Scenario::Overload, Scenario::Stall, Scenario::Slow] {
+            assert!(scenario.window(counted).end < scenario.lasts(counted));
+        }
+        assert_eq!(Scenario::Stall.window(counted).start, Duration::from_millis(12_500), "2 s after the thaw");
+        assert_eq!(Scenario::Slow.window(counted).end, Duration::from_millis(17_500), "as long as it is slow");
+    }
+}
