@@ -77,6 +77,19 @@ fn the_smoke_plan_passes() {
 }
 
 #[test]
+fn a_plan_in_soap_serves_judges_and_reconciles_like_one_in_json() {
+    let steps =
+        "steps = [\"open\", \"inquire\", \"issue\", \"confirm\"]\n[[alongside]]\nwhat = \"amend\"\nrate = \"2/s\"";
+    let promised =
+        "[thresholds]\nsafety = [\"wrong == 0\"]\nservice = [\"goodput >= 99%\"]\nhonesty = [\"unreconciled == 0\"]";
+    let ran = run(&format!("dialect = \"soap\"\n{}", second(&format!("{steps}\n{promised}"))), &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let report = ran.report.unwrap();
+    assert!(report["judged"].as_u64().unwrap() >= 8, "{report}");
+    assert!(report["changes"].as_u64().unwrap() >= 1, "{report}");
+}
+
+#[test]
 fn a_broken_threshold_is_99() {
     let ran = run(&second("[thresholds]\nservice = [\"latency p(50) < 1us\"]"), &[]);
     assert_eq!(ran.code, Some(99), "{}", ran.said);

@@ -109,6 +109,11 @@ impl Town {
         Ok(Self { world, running, samples, codes, dialect: Dialect::Json })
     }
 
+    /// The same town, whose kiosks write so.
+    pub fn speaking(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
     /// How its kiosks write.
     pub fn dialect(&self) -> Dialect {
         self.dialect

@@ -26,7 +26,9 @@ pub use stage::Stage;
 pub use target::{Address, Target};
 
 use section::Section;
-use source::{Findings, NOWHERE};
+use source::{Findings, NOWHERE, did_you_mean};
+
+use crate::dialect::Dialect;
 
 /// A longer file is refused unread.
 pub const MAX_FILE_BYTES: usize = 1 << 20;
@@ -40,6 +42,8 @@ pub struct Plan {
     pub why: String,
     /// The same seed gives the same people, arrivals and faults.
     pub seed: u64,
+    /// How its kiosks write.
+    pub dialect: Dialect,
     /// Whom it loads.
     pub target: Target,
     /// What is started where it names no target.
@@ -100,7 +104,7 @@ pub fn parse(text: &str) -> Result<Plan, Vec<Mistake>> {
     let why = root.text(&mut found, "why", "What a reader should see.").map_or("", |why| why.value);
     root.missing(&mut found, "why", "why = \"What a reader should see.\"");
     let seed = root.count(&mut found, "seed", 0, usize::MAX).map_or(1, |seed| seed.value as u64);
-    dialect(&mut root, &mut found);
+    let dialect = dialect(&mut root, &mut found);
     let target = target::read(&mut root, &mut found);
     let has_target = target.url.is_some();
     let simulated = beside::simulated(&mut root, has_target, &mut found);
@@ -120,12 +124,28 @@ pub fn parse(text: &str) -> Result<Plan, Vec<Mistake>> {
         return Err(found.into_sorted());
     }
     let (name, why) = (name.to_owned(), why.to_owned());
-    Ok(Plan { name, why, seed, target, simulated, population, behaviour, stages, alongside, faults, thresholds })
+    Ok(Plan {
+        name,
+        why,
+        seed,
+        dialect,
+        target,
+        simulated,
+        population,
+        behaviour,
+        stages,
+        alongside,
+        faults,
+        thresholds,
+    })
 }
 
-/// Seam: other dialects and directories of request templates come here.
-fn dialect(root: &mut Section<'_>, found: &mut Findings<'_>) {
-    if let Some(dialect) = root.text(found, "dialect", "json").filter(|dialect| dialect.value != "json") {
-        dialect.wrong(found, format!("`{}` is not spoken yet", dialect.value), "dialect = \"json\"");
-    }
+/// Seam: directories of request templates come here.
+fn dialect(root: &mut Section<'_>, found: &mut Findings<'_>) -> Dialect {
+    let Some(written) = root.text(found, "dialect", "json") else { return Dialect::default() };
+    written.value.parse().unwrap_or_else(|wrong: String| {
+        let near = did_you_mean(written.value, Dialect::ALL.map(Dialect::name)).unwrap_or("json");
+        written.wrong(found, wrong, format!("dialect = \"{near}\""));
+        Dialect::default()
+    })
 }

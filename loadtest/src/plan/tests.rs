@@ -228,7 +228,8 @@ fn every_plan_that_ships_is_one_named_after_its_file_with_safety_first() {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
     let listed = std::fs::read_to_string(dir.join("README.md")).unwrap();
     let mut names = Vec::new();
-    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let in_dir = |dir: std::path::PathBuf| std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let files = in_dir(dir.join("incidents")).chain(in_dir(dir));
     for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "toml")) {
         let plan = parse(&std::fs::read_to_string(&file).unwrap());
         let plan = plan.unwrap_or_else(|mistakes| panic!("{}: {mistakes:#?}", file.display()));

@@ -13,6 +13,7 @@ use super::book::Note;
 use super::people::People;
 use super::verdict::Stopped;
 use crate::cluster::Town;
+use crate::dialect::Dialect;
 use crate::kiosk::{Kiosk, Patience};
 use crate::plan::Plan;
 
@@ -50,6 +51,7 @@ impl Stop {
 pub(super) struct Kiosks {
     target: SocketAddr,
     patience: Patience,
+    dialect: Dialect,
     most: u64,
     made: AtomicU64,
     idle: Mutex<Vec<Kiosk>>,
@@ -59,9 +61,9 @@ pub(super) struct Kiosks {
 const MOST_KIOSKS: u64 = 60_000;
 
 impl Kiosks {
-    pub(super) fn new(target: SocketAddr, patience: Patience, most: Option<usize>) -> Self {
+    pub(super) fn new(target: SocketAddr, patience: Patience, dialect: Dialect, most: Option<usize>) -> Self {
         let most = most.map_or(MOST_KIOSKS, |most| most as u64);
-        Self { target, patience, most, made: AtomicU64::new(0), idle: Mutex::new(Vec::new()) }
+        Self { target, patience, dialect, most, made: AtomicU64::new(0), idle: Mutex::new(Vec::new()) }
     }
 
     /// One that nobody stands at.
@@ -74,7 +76,7 @@ impl Kiosks {
             self.made.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        Some(Kiosk::new(format!("K{number:05}"), self.target, self.patience))
+        Some(Kiosk::new(format!("K{number:05}"), self.target, self.patience).speaking(self.dialect))
     }
 
     pub(super) fn give_back(&self, kiosk: Kiosk) {
@@ -111,8 +113,9 @@ impl Ground {
         stop: Stop,
     ) -> Self {
         let patience = Patience(plan.behaviour.patience);
-        let kiosks = Kiosks::new(target, patience, plan.population.kiosks);
-        let terminals = Kiosks { made: AtomicU64::new(MOST_KIOSKS), ..Kiosks::new(target, patience, None) };
+        let kiosks = Kiosks::new(target, patience, plan.dialect, plan.population.kiosks);
+        let terminals =
+            Kiosks { made: AtomicU64::new(MOST_KIOSKS), ..Kiosks::new(target, patience, plan.dialect, None) };
         let terminals = Kiosks { most: 2 * MOST_KIOSKS, ..terminals };
         let present = Mutex::new(HashMap::new());
         Self { plan, people, town, kiosks, terminals, book, began, in_flight, present, stop }

@@ -33,7 +33,7 @@ impl Tested {
         if let Some(url) = &plan.target.url {
             return Self::at(plan, url, base).await;
         }
-        let town = Arc::new(Town::of(world(plan)).await?);
+        let town = Arc::new(Town::of(world(plan)).await?.speaking(plan.dialect));
         let people = People::of_town(plan, &town)?;
         if plan.simulated.straight {
             let target = town.issuer();
