@@ -241,6 +241,9 @@ fn every_plan_that_ships_is_one_named_after_its_file_with_safety_first() {
         assert!(listed.contains(&format!("| `{}` |", plan.name)), "{} is not in plans/README.md", plan.name);
         names.push(plan.name);
     }
+    for incident in &crate::incidents::catalogue::INCIDENTS {
+        assert!(names.iter().any(|name| name == incident.id), "{} has no plan", incident.id);
+    }
     for expected in [
         "smoke",
         "month-start-peak",
