@@ -12,6 +12,7 @@ mod legacy;
 mod mutations;
 mod restart;
 mod run;
+mod shard;
 mod soak;
 
 use std::process::ExitCode;
@@ -50,6 +51,9 @@ enum Command {
     Cost(cost::Args),
     /// Goodput under overload: HAProxy, Envoy, nginx, nobody and the gateway in front of the same backend.
     Goodput(goodput::Args),
+    /// One generator process of a run.
+    #[command(hide = true)]
+    Shard(shard::Args),
     /// The gateway itself.
     #[command(hide = true, disable_help_flag = true)]
     Gateway(gateway::Args),
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Layers(args) => layers::run(args),
         Command::Cost(args) => cost::run(args),
         Command::Goodput(args) => goodput::run(args),
+        Command::Shard(args) => shard::run(args),
         Command::Gateway(args) => gateway::run(args),
         Command::Mutations(args) => mutations::run(args),
     };

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::plan::{self, Plan};
 use crate::report::{Exporter, Progress, load_line, load_page, load_table};
-use crate::run::{Exit, Glance, Refused, run as carry_out};
+use crate::run::{Exit, Glance, Refused, ShardDied, run as carry_out, run_in_shards};
 
 /// Options of a run.
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// Loads this gateway instead of the plan's, if the plan's `target.allow` allows its host.
     #[arg(long, value_name = "URL")]
     target: Option<String>,
+    /// Generator processes that make the arrivals together; needs a target. The plan's abort rule holds for each by itself.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64), conflicts_with = "metrics")]
+    shards: u64,
     /// Serves the load tester's own `/metrics` here while it runs; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
@@ -30,7 +33,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let plan = match read(&args) {
+    let plan = match read(&args.plan, args.target.as_deref()) {
         Ok(plan) => plan,
         Err(mistakes) => {
             eprintln!("{mistakes}");
@@ -43,6 +46,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let teller = progress.teller();
     let base = args.plan.parent().unwrap_or(Path::new("")).to_owned();
     let carried = super::runtime()?.block_on(async {
+        if args.shards > 1 {
+            teller.note(&format!("{} generator processes", args.shards));
+            return run_in_shards(plan, program, &args.plan, args.target.as_deref(), args.shards).await;
+        }
         let exporter = Exporter::default();
         if let Some(address) = args.metrics {
             let address = exporter.listen(address).await.with_context(|| format!("cannot listen on {address}"))?;
@@ -60,6 +67,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             progress.end();
             eprintln!("{error}");
             return Ok(ExitCode::from(Exit::Invalid.code()));
+        }
+        Err(error) if error.is::<ShardDied>() => {
+            progress.end();
+            eprintln!("{error}");
+            return Ok(ExitCode::from(Exit::Generator.code()));
         }
         Err(error) => return Err(error),
     };
@@ -79,14 +91,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The plan, aimed; or every mistake in it, a line each with file and place.
-fn read(args: &Args) -> Result<Plan, String> {
-    let file = args.plan.display();
-    let text = std::fs::read_to_string(&args.plan).map_err(|error| format!("{file}: {error}"))?;
+pub(super) fn read(path: &Path, target: Option<&str>) -> Result<Plan, String> {
+    let file = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
     let mut plan = plan::parse(&text).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(|mistake| format!("{file}:{mistake}")).collect();
         lines.join("\n")
     })?;
-    if let Some(url) = &args.target {
+    if let Some(url) = target {
         plan.aim(url).map_err(|wrong| format!("--target: {wrong}"))?;
     }
     Ok(plan)

@@ -11,7 +11,7 @@ use super::ground::Stop;
 use super::heard::Heard;
 use super::person::Left;
 use super::residents::text_of;
-use super::series::{Second, Series};
+use super::series::{Second, Seconds, Series};
 use super::verdict::Stopped;
 use crate::auditor::{Asked, Auditor, Claim, Harm, TextAuditor};
 use crate::cluster::Town;
@@ -69,7 +69,7 @@ pub(super) enum Note {
 /// What is written in it at the end.
 pub(super) struct Closed {
     pub(super) figures: Figures,
-    pub(super) seconds: Vec<Second>,
+    pub(super) seconds: Seconds,
     /// The first harms, with their evidence in the world's own ids.
     pub(super) examples: Vec<String>,
 }
@@ -83,6 +83,8 @@ pub(super) struct Around {
     pub(super) began: Instant,
     pub(super) in_flight: Arc<AtomicU64>,
     pub(super) stop: Stop,
+    /// Whether what is counted is added to what others count.
+    pub(super) is_part: bool,
     /// Is told of every answer.
     pub(super) heard: Box<dyn FnMut(&Heard) + Send>,
 }
@@ -142,8 +144,8 @@ impl Book {
     fn new(around: Around) -> Self {
         Self {
             figures: Figures::new(&around.plan),
+            series: if around.is_part { Series::keeping() } else { Series::default() },
             around,
-            series: Series::default(),
             auditor: Auditor::default(),
             waiting: VecDeque::new(),
             probes: HashMap::new(),
@@ -304,6 +306,7 @@ mod tests {
             began: Instant::now(),
             in_flight: Arc::default(),
             stop: Stop::default(),
+            is_part: false,
             heard: Box::new(|_| {}),
         })
     }

@@ -34,7 +34,7 @@ pub(super) struct Answers {
 }
 
 /// How sessions of one sort ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Ends {
     pub(super) served: u64,
     pub(super) refused: u64,

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::book::Note;
 use super::people::People;
+use super::share::Share;
 use super::verdict::Stopped;
 use crate::cluster::Town;
 use crate::dialect::Dialect;
@@ -66,6 +67,12 @@ impl Kiosks {
         Self { target, patience, dialect, most, made: AtomicU64::new(0), idle: Mutex::new(Vec::new()) }
     }
 
+    /// Those of this process alone, where several make a run together.
+    fn shared(self, share: Share) -> Self {
+        let (first, last) = share.part_of(self.most);
+        Self { made: AtomicU64::new(first), most: last, ..self }
+    }
+
     /// One that nobody stands at.
     pub(super) fn take(&self) -> Option<Kiosk> {
         if let Some(kiosk) = held(&self.idle).pop() {
@@ -97,6 +104,8 @@ pub(super) struct Ground {
     pub(super) in_flight: Arc<AtomicU64>,
     /// Who stands at a kiosk, by session number.
     present: Mutex<HashMap<u64, usize>>,
+    /// Which arrivals are made here.
+    pub(super) share: Share,
     pub(super) stop: Stop,
 }
 
@@ -111,14 +120,15 @@ impl Ground {
         began: Instant,
         in_flight: Arc<AtomicU64>,
         stop: Stop,
+        share: Share,
     ) -> Self {
         let patience = Patience(plan.behaviour.patience);
-        let kiosks = Kiosks::new(target, patience, plan.dialect, plan.population.kiosks);
+        let kiosks = Kiosks::new(target, patience, plan.dialect, plan.population.kiosks).shared(share);
         let terminals =
             Kiosks { made: AtomicU64::new(MOST_KIOSKS), ..Kiosks::new(target, patience, plan.dialect, None) };
         let terminals = Kiosks { most: 2 * MOST_KIOSKS, ..terminals };
         let present = Mutex::new(HashMap::new());
-        Self { plan, people, town, kiosks, terminals, book, began, in_flight, present, stop }
+        Self { plan, people, town, kiosks, terminals, book, began, in_flight, present, share, stop }
     }
 
     /// Writes into the book; after its end nobody reads it any more.

@@ -9,11 +9,14 @@ mod ground;
 mod heard;
 mod outcome;
 mod pacer;
+mod part;
 mod people;
 mod person;
 mod reconcile;
 mod residents;
 mod series;
+mod shards;
+mod share;
 mod site;
 mod standing;
 mod times;
@@ -33,6 +36,8 @@ pub use heard::Heard;
 pub use outcome::{FaultLine, RankLine, Report, ShedLine, StageLine, StepLine};
 pub use reconcile::{Compared, Reconciled};
 pub use series::Second;
+pub use shards::{Shard, ShardDied, run_in_shards, run_shard};
+pub use share::Share;
 pub use standing::{Standing, run_at};
 pub use times::{Summary, Times};
 pub use verdict::{Exit, Ruled, Stopped};
@@ -41,6 +46,8 @@ use book::{Around, Note};
 use figures::Figures;
 use ground::{Ground, Stop};
 use people::People;
+use reconcile::Scrape;
+use series::Seconds;
 use site::Tested;
 
 use crate::plan::Plan;
@@ -113,6 +120,40 @@ async fn carry_out(
     heard: impl FnMut(&Heard) + Send + 'static,
 ) -> anyhow::Result<Report> {
     let before = tested.counters().await?;
+    let at = Beginning { began: Instant::now(), share: Share::WHOLE };
+    let gathered = gather(&plan, &mut tested, people, ending, at, look, heard).await?;
+    conclude(tested, before, gathered).await
+}
+
+/// When the first may arrive, and which arrivals are made here.
+#[derive(Debug, Clone, Copy)]
+struct Beginning {
+    began: Instant,
+    share: Share,
+}
+
+/// What was found out, before it is held against anything.
+struct Gathered {
+    figures: Figures,
+    seconds: Seconds,
+    examples: Vec<String>,
+    stopped: Option<Stopped>,
+    drained: bool,
+    lasted: Duration,
+    started_at: jiff::Timestamp,
+    gateway_cpu: Option<Duration>,
+}
+
+async fn gather(
+    plan: &Arc<Plan>,
+    tested: &mut Tested,
+    people: People,
+    ending: Ending,
+    beginning: Beginning,
+    look: impl FnMut(&Glance) + Send + 'static,
+    heard: impl FnMut(&Heard) + Send + 'static,
+) -> anyhow::Result<Gathered> {
+    let Beginning { began, share } = beginning;
     let generator = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("generator")
@@ -120,24 +161,25 @@ async fn carry_out(
         .build()
         .context("cannot start the generator")?;
     let (book, notes) = std::sync::mpsc::channel();
-    let (stop, in_flight, began) = (Stop::default(), Arc::new(AtomicU64::new(0)), Instant::now());
+    let (stop, in_flight) = (Stop::default(), Arc::new(AtomicU64::new(0)));
     let started_at = jiff::Timestamp::now();
     let around = Around {
-        plan: Arc::clone(&plan),
+        plan: Arc::clone(plan),
         town: tested.town.clone(),
         by_text: std::mem::take(&mut tested.by_text),
         began,
         in_flight: Arc::clone(&in_flight),
         stop: stop.clone(),
+        is_part: share != Share::WHOLE,
         heard: Box::new(heard),
     };
     let keeping = std::thread::Builder::new().name("book".to_owned()).spawn({
         let mut look = look;
-        let plan = Arc::clone(&plan);
+        let plan = Arc::clone(plan);
         move || book::keep(around, notes, |second, totals, figures| look(&glance(&plan, second, totals, figures)))
     })?;
     let ground = Ground::new(
-        Arc::clone(&plan),
+        Arc::clone(plan),
         people,
         tested.town.clone(),
         tested.target,
@@ -145,6 +187,7 @@ async fn carry_out(
         began,
         Arc::clone(&in_flight),
         stop.clone(),
+        share,
     );
     let (ground, tracker) = (Arc::new(ground), TaskTracker::new());
     let interrupting = tokio::spawn({
@@ -161,7 +204,7 @@ async fn carry_out(
     })?;
     joined(pacing).await?;
     tracker.close();
-    let patience = if ending == Ending::Drained { drain(&plan) } else { Duration::ZERO };
+    let patience = if ending == Ending::Drained { drain(plan) } else { Duration::ZERO };
     let drained = tokio::time::timeout(patience, tracker.wait()).await.is_ok();
     if let Some(town) = &tested.town {
         town.world().pace().freeze(false);
@@ -169,11 +212,16 @@ async fn carry_out(
     // Whoever is still there when nobody waits any more is broken off.
     generator.shutdown_background();
     interrupting.abort();
-    let gateway_cpu = tested.gateway_cpu();
-    let seconds = began.elapsed();
+    let (gateway_cpu, lasted) = (tested.gateway_cpu(), began.elapsed());
     let _ = book.send(Note::Over);
-    let closed = joined(keeping).await?;
-    let mut figures = closed.figures;
+    let book::Closed { figures, seconds, examples } = joined(keeping).await?;
+    let stopped = stop.why();
+    Ok(Gathered { figures, seconds, examples, stopped, drained, lasted, started_at, gateway_cpu })
+}
+
+/// Holds what was found out against the gateway's counters and the plan's thresholds.
+async fn conclude(tested: Tested, before: Option<Scrape>, gathered: Gathered) -> anyhow::Result<Report> {
+    let mut figures = gathered.figures;
     let after = tested.settled_counters(SETTLES_WITHIN).await?;
     let unended = unended(&figures);
     let reconciled = match (&before, &after) {
@@ -181,17 +229,17 @@ async fn carry_out(
         _ => None,
     };
     figures.unreconciled = reconciled.as_ref().map(|reconciled| reconciled.unreconciled);
-    let stopped = stop.why();
     let occasion = outcome::Occasion {
         target: tested.shown_as.clone(),
-        started: started_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        seconds: seconds.as_secs_f64(),
-        gateway_cpu_seconds: gateway_cpu.map(|cpu| cpu.as_secs_f64()),
+        started: gathered.started_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        seconds: gathered.lasted.as_secs_f64(),
+        gateway_cpu_seconds: gathered.gateway_cpu.map(|cpu| cpu.as_secs_f64()),
         gateway_version: after.and_then(|scrape| scrape.version),
-        drained,
+        drained: gathered.drained,
         unended,
     };
-    let report = outcome::report(&figures, closed.seconds, closed.examples, reconciled, stopped, occasion);
+    let (seconds, examples) = (gathered.seconds.all, gathered.examples);
+    let report = outcome::report(&figures, seconds, examples, reconciled, gathered.stopped, occasion);
     tested.stop().await?;
     Ok(report)
 }

@@ -20,6 +20,9 @@ const LOOKS_UP_EVERY: Duration = Duration::from_millis(50);
 /// Begins everything at its time, on the runtime of `handle`; returns when nothing more begins, or a stop is wished.
 pub(super) fn pace(ground: &Arc<Ground>, handle: &Handle, tracker: &TaskTracker) {
     for entry in Timetable::of(&ground.plan) {
+        if entry.event == Event::Start && !ground.share.takes(entry.number) {
+            continue;
+        }
         let due = ground.began + entry.at;
         loop {
             if ground.stop.is_wished() {

@@ -8,7 +8,7 @@ use super::times::Times;
 use crate::plan::Outcome;
 
 /// One second.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, serde::Deserialize)]
 pub struct Second {
     /// Which, from the beginning of the run.
     pub at: u64,
@@ -46,12 +46,67 @@ pub(super) struct Series {
     totals: Second,
     /// Latencies of the seconds that are not over.
     open: Vec<(usize, Times)>,
+    /// Latencies of those that are, where somebody wants them.
+    kept: Option<Vec<(usize, Times)>>,
+}
+
+/// Every second of a run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seconds {
+    pub(super) all: Vec<Second>,
+    /// Their latencies, where they were kept.
+    pub(super) latencies: Vec<(usize, Times)>,
+}
+
+impl Seconds {
+    /// Adds what another process counted in the same seconds.
+    pub(super) fn add(&mut self, more: &[Second], latencies: &[(usize, Times)]) {
+        for (n, second) in more.iter().enumerate() {
+            if self.all.len() <= n {
+                self.all.push(Second { at: n as u64, ..Second::default() });
+            }
+            if let Some(sum) = self.all.get_mut(n) {
+                sum.offered += second.offered;
+                sum.good += second.good;
+                sum.lost += second.lost;
+                sum.answers += second.answers;
+                sum.papers += second.papers;
+                sum.shed += second.shed;
+                sum.withheld += second.withheld;
+                sum.failed += second.failed;
+                sum.in_flight += second.in_flight;
+            }
+        }
+        for (n, times) in latencies {
+            match self.latencies.iter_mut().find(|(of, _)| of == n) {
+                Some((_, sum)) => sum.merge(times),
+                None => self.latencies.push((*n, times.clone())),
+            }
+        }
+        for (n, times) in &self.latencies {
+            if let Some(second) = self.all.get_mut(*n) {
+                second.show(times);
+            }
+        }
+    }
+}
+
+impl Second {
+    fn show(&mut self, latencies: &Times) {
+        let summary = latencies.summary();
+        (self.p50_ms, self.p99_ms, self.max_ms) = (summary.p50, summary.p99, summary.max);
+    }
 }
 
 /// An event cannot come later than that after its second; longer runs than a week there are none.
 const MOST_SECONDS: usize = 8 * 24 * 3600;
 
 impl Series {
+    /// Keeps every latency, so that those of several processes can be added up.
+    pub(super) fn keeping() -> Self {
+        Self { kept: Some(Vec::new()), ..Self::default() }
+    }
+
     fn second(&mut self, at: Duration) -> Option<&mut Second> {
         let n = usize::try_from(at.as_secs()).unwrap_or(usize::MAX).min(MOST_SECONDS);
         while self.seconds.len() <= n {
@@ -120,16 +175,18 @@ impl Series {
         self.open = open;
         for (n, times) in over {
             if let Some(second) = self.seconds.get_mut(n) {
-                let summary = times.summary();
-                (second.p50_ms, second.p99_ms, second.max_ms) = (summary.p50, summary.p99, summary.max);
+                second.show(&times);
+            }
+            if let Some(kept) = &mut self.kept {
+                kept.push((n, times));
             }
         }
     }
 
     /// Every second.
-    pub(super) fn finish(mut self) -> Vec<Second> {
+    pub(super) fn finish(mut self) -> Seconds {
         self.settle(usize::MAX);
-        self.seconds
+        Seconds { all: self.seconds, latencies: self.kept.unwrap_or_default() }
     }
 }
 
@@ -150,9 +207,23 @@ mod tests {
         let first = series.close(ms(1001), 3).unwrap().clone();
         assert_eq!((first.offered, first.papers, first.shed, first.good, first.in_flight), (1, 1, 1, 1, 3));
         assert!((39.0..41.0).contains(&first.p99_ms), "a no is no latency: {}", first.p99_ms);
-        let all = series.finish();
+        let all = series.finish().all;
         assert_eq!(all.len(), 3);
         assert_eq!((all[2].failed, all[1].offered), (1, 1));
         assert!(all[2].p50_ms > 69.0);
+    }
+
+    #[test]
+    fn percentiles_of_two_processes_are_those_of_all_their_answers() {
+        let ms = Duration::from_millis;
+        let counted = |from: u64, to: u64| {
+            let mut series = Series::keeping();
+            (from..to).for_each(|n| series.answered(ms(500), Outcome::Released, ms(n)));
+            series.finish()
+        };
+        let (one, both) = (counted(1, 1000), [counted(1, 900), counted(900, 1000)]);
+        let mut sum = Seconds::default();
+        both.iter().for_each(|seconds| sum.add(&seconds.all, &seconds.latencies));
+        assert_eq!(sum.all, one.all);
     }
 }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize};
 
 /// A month: a longer time is counted as this.
 const LONGEST_US: u64 = 31 * 24 * 3600 * 1_000_000;
@@ -55,6 +59,31 @@ impl Times {
         }
     }
 
+    /// In the format that every HdrHistogram reads (V2, compressed); nothing of none.
+    fn written(&self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        // Fails only where memory or counts end.
+        V2DeflateSerializer::new().serialize(self.0.as_ref()?, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut times: Histogram<u64> = Deserializer::new().deserialize(&mut std::io::Cursor::new(bytes)).ok()?;
+        // One that was read does not grow by itself.
+        times.auto(true);
+        Some(Self(Some(times)))
+    }
+
+    /// Whether both hold the same times, equally often.
+    #[cfg(test)]
+    pub(super) fn is_the_same_as(&self, other: &Self) -> bool {
+        let all = |times: &Self| -> Vec<(u64, u64)> {
+            let recorded = times.0.iter().flat_map(Histogram::iter_recorded);
+            recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect()
+        };
+        all(self) == all(other)
+    }
+
     /// How many.
     pub fn len(&self) -> u64 {
         self.0.as_ref().map_or(0, Histogram::len)
@@ -89,6 +118,20 @@ impl Times {
     }
 }
 
+impl Serialize for Times {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.written().map(|bytes| STANDARD.encode(bytes)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Times {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(Self::default()) };
+        let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
+        Self::read(&bytes).ok_or_else(|| D::Error::custom("no HdrHistogram in the V2 format"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +151,20 @@ mod tests {
         let mut from_none = Times::default();
         from_none.merge(&of(1..=10));
         assert_eq!(from_none.len(), 10);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_grows_with_what_is_merged_into_it() {
+        let short = of(1..=100);
+        let mut read: Times = serde_json::from_str(&serde_json::to_string(&short).unwrap()).unwrap();
+        assert!(read.is_the_same_as(&short));
+        read.merge(&of([3_600_000]));
+        let mut all = of(1..=100);
+        all.record(Duration::from_secs(3600));
+        assert!(read.is_the_same_as(&all), "a longer time than it was made for is lost");
+        let none: Times = serde_json::from_str(&serde_json::to_string(&Times::default()).unwrap()).unwrap();
+        assert!(none.is_empty());
+        assert!(serde_json::from_str::<Times>("\"AAAA\"").is_err());
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Exit {
 }
 
 /// Why a run ended before its plan did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopped {
     /// A harmful document was handed out.
