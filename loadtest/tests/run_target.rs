@@ -155,9 +155,15 @@ async fn two_generator_processes_make_what_one_would_and_one_that_dies_leaves_no
     let child = loop {
         // Another process gives no event to wait for.
         let of_any_thread = std::fs::read_dir(format!("/proc/{}/task", parent.id().unwrap())).unwrap().flatten();
-        let mut found = of_any_thread.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-        if let Some(child) = found.find_map(|text| Some(text.split_ascii_whitespace().next()?.to_owned())) {
-            break child;
+        let of_each = of_any_thread.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let all = of_each.collect::<Vec<_>>().join(" ");
+        // It asks `pdftotext` for its version first.
+        let is_generator = |child: &&str| {
+            std::fs::read(format!("/proc/{child}/cmdline"))
+                .is_ok_and(|line| line.windows(7).any(|word| word == b"\0shard\0"))
+        };
+        if let Some(child) = all.split_ascii_whitespace().find(is_generator) {
+            break child.to_owned();
         }
         assert!(Path::new(&children).exists(), "it ended before it began");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
