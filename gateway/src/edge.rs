@@ -238,7 +238,7 @@ impl Edge {
 
     /// Gives up the change brackets whose batch is not heard of any more. To be called every [`crate::bracket::EXPIRY_EVERY`].
     pub fn expire_brackets(&self) {
-        for (id, lanes) in self.brackets.expire(std::time::Instant::now()) {
+        for (id, lanes) in self.brackets.expire(Instant::now()) {
             self.owner.reopen(id.number(), &lanes);
         }
     }

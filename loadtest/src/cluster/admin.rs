@@ -56,6 +56,25 @@ impl Admin {
         self.ask(Method::POST, &format!("/latches/{}/clear", latch.id), Some(body)).await.map(drop)
     }
 
+    /// Opens a change bracket on one resident, once nothing runs for them; its number.
+    pub async fn open_bracket(&mut self, municipality: &str, resident: &str) -> anyhow::Result<u64> {
+        let body = json!({
+            "municipality": municipality,
+            "residents": [resident],
+            "name": "load plan",
+            "reason": "a batch that runs alongside",
+            "lease": "20s",
+        });
+        let opened = self.ask(Method::POST, "/v1/brackets", Some(body)).await?;
+        opened.pointer("/bracket/id").and_then(Value::as_u64).context("no number")
+    }
+
+    /// Says what the batch made of its resident.
+    pub async fn close_bracket(&mut self, bracket: u64, version: u64) -> anyhow::Result<()> {
+        let body = json!({ "version": version.to_string() });
+        self.ask(Method::DELETE, &format!("/v1/brackets/{bracket}"), Some(body)).await.map(drop)
+    }
+
     async fn ask(&mut self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
         let mut request = Request::builder()
             .method(method)

@@ -44,6 +44,8 @@ pub enum Change {
     Amend,
     /// The resident system itself, behind the gateway.
     AmendBehind,
+    /// The same by a batch that says so first: inside a change bracket.
+    AmendInBracket,
 }
 
 /// Whose records are changed.
@@ -114,7 +116,8 @@ pub(super) fn simulated(root: &mut Section<'_>, has_target: bool, found: &mut Fi
 }
 
 pub(super) fn alongside(root: &mut Section<'_>, has_target: bool, found: &mut Findings<'_>) -> Vec<Alongside> {
-    const WHAT: [(&str, Change); 2] = [("amend", Change::Amend), ("amend-behind", Change::AmendBehind)];
+    const WHAT: [(&str, Change); 3] =
+        [("amend", Change::Amend), ("amend-behind", Change::AmendBehind), ("amend-in-bracket", Change::AmendInBracket)];
     const ON: [(&str, Whose); 2] = [("anybody", Whose::Anybody), ("residents being issued", Whose::BeingIssued)];
     let mut list = Vec::new();
     for mut section in root.sections(found, "alongside") {

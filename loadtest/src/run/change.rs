@@ -11,6 +11,7 @@ use super::ground::Ground;
 use super::people::Resident;
 use super::timetable::Entry;
 use super::visit::{answer, claim, outcome_of, rng_of};
+use crate::cluster::Admin;
 use crate::kiosk::Exchange;
 use crate::plan::threshold::{Rank, Step};
 use crate::plan::{Change, Outcome, Whose};
@@ -31,6 +32,7 @@ pub(super) async fn change(ground: Arc<Ground>, entry: Entry, beside: usize) {
     match alongside.what {
         Change::Amend => at_a_terminal(&ground, entry, resident, &address).await,
         Change::AmendBehind => behind(&ground, resident, &address).await,
+        Change::AmendInBracket => in_a_bracket(&ground, resident, &address).await,
     }
 }
 
@@ -38,6 +40,19 @@ async fn behind(ground: &Ground, resident: &Resident, address: &str) {
     let (Some(town), Some(person)) = (&ground.town, resident.person) else { return };
     if let Some((version, at)) = town.amend_behind(person, address).await {
         ground.note(Note::Known { resident: resident.id.clone(), version, at });
+    }
+}
+
+/// A batch that is not given a bracket changes nothing; one that lost it leaves it to expire.
+async fn in_a_bracket(ground: &Ground, resident: &Resident, address: &str) {
+    let Some((listener, key)) = ground.operators.clone() else { return };
+    let mut admin = Admin::new(listener, key);
+    let code = ground.plan.population.cities.get(resident.city).map_or("", |(code, _)| code);
+    let Ok(bracket) = admin.open_bracket(code, &resident.id).await else { return };
+    let (Some(town), Some(person)) = (&ground.town, resident.person) else { return };
+    if let Some((version, at)) = town.amend_behind(person, address).await {
+        ground.note(Note::Known { resident: resident.id.clone(), version, at });
+        let _ = admin.close_bracket(bracket, version).await;
     }
 }
 

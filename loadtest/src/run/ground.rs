@@ -107,6 +107,8 @@ pub(super) struct Ground {
     /// Which arrivals are made here.
     pub(super) share: Share,
     pub(super) stop: Stop,
+    /// Where operators and batches speak to the gateway, and the key: where it is ours.
+    pub(super) operators: Option<(SocketAddr, String)>,
 }
 
 impl Ground {
@@ -121,6 +123,7 @@ impl Ground {
         in_flight: Arc<AtomicU64>,
         stop: Stop,
         share: Share,
+        operators: Option<(SocketAddr, String)>,
     ) -> Self {
         let patience = Patience(plan.behaviour.patience);
         let kiosks = Kiosks::new(target, patience, plan.dialect, plan.population.kiosks).shared(share);
@@ -128,7 +131,7 @@ impl Ground {
             Kiosks { made: AtomicU64::new(MOST_KIOSKS), ..Kiosks::new(target, patience, plan.dialect, None) };
         let terminals = Kiosks { most: 2 * MOST_KIOSKS, ..terminals };
         let present = Mutex::new(HashMap::new());
-        Self { plan, people, town, kiosks, terminals, book, began, in_flight, present, share, stop }
+        Self { plan, people, town, kiosks, terminals, book, began, in_flight, present, share, stop, operators }
     }
 
     /// Writes into the book; after its end nobody reads it any more.

@@ -188,6 +188,7 @@ async fn gather(
         Arc::clone(&in_flight),
         stop.clone(),
         share,
+        tested.operators(),
     );
     let (ground, tracker) = (Arc::new(ground), TaskTracker::new());
     let interrupting = tokio::spawn({

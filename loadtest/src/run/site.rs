@@ -24,6 +24,7 @@ pub(super) struct Tested {
     pub(super) by_text: TextAuditor,
     metrics: Option<Address>,
     gateway: Option<Gateway>,
+    admin_key: Option<String>,
     _dir: Option<tempfile::TempDir>,
 }
 
@@ -39,7 +40,16 @@ impl Tested {
             let target = town.issuer();
             let shown_as = "the simulated backend itself, without a gateway".to_owned();
             let by_text = TextAuditor::default();
-            let tested = Self { target, shown_as, town: Some(town), by_text, metrics: None, gateway: None, _dir: None };
+            let tested = Self {
+                target,
+                shown_as,
+                town: Some(town),
+                by_text,
+                metrics: None,
+                gateway: None,
+                admin_key: None,
+                _dir: None,
+            };
             return Ok((tested, people));
         }
         let dir = tempfile::tempdir()?;
@@ -56,6 +66,7 @@ impl Tested {
             town: Some(town),
             by_text: TextAuditor::default(),
             metrics: Some(metrics),
+            admin_key: Some(site.admin_key()?),
             gateway: Some(gateway),
             _dir: Some(dir),
         };
@@ -71,8 +82,14 @@ impl Tested {
             by_text: TextAuditor::default(),
             metrics,
             gateway: None,
+            admin_key: None,
             _dir: None,
         }
+    }
+
+    /// Where operators and batches speak to the gateway, and the key, where it is ours.
+    pub(super) fn operators(&self) -> Option<(SocketAddr, String)> {
+        Some((self.gateway.as_ref()?.admin, self.admin_key.clone()?))
     }
 
     /// Somebody else's gateway, with the people that the plan's list names.
@@ -89,6 +106,7 @@ impl Tested {
             by_text: TextAuditor::new(listed),
             metrics: plan.target.metrics.clone(),
             gateway: None,
+            admin_key: None,
             _dir: None,
         };
         Ok((tested, people))
