@@ -10,14 +10,16 @@ mod read;
 mod record;
 mod run;
 mod test;
+mod words;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::reload::NotReloaded;
 
 /// Everything went well.
@@ -40,9 +42,11 @@ enum Command {
     /// Serve kiosks.
     Run(ConfigArg),
     /// Explain every mistake in a configuration, and what it leaves open.
-    Check(ConfigArg),
+    Check(CheckArgs),
     /// Print what a document says, and what a route's checks find in it, as JSON.
     Read(read::ReadArgs),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
     /// Propose a configuration from recorded exchanges.
     Init(init::InitArgs),
     /// Record exchanges as a pass-through, encrypted, for a limited time and with a written consent.
@@ -70,6 +74,16 @@ struct ConfigArg {
     file: Option<PathBuf>,
 }
 
+/// A configuration, and the language in which it is explained.
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// The language of what is said; absent = that of LC_ALL, LC_MESSAGES or LANG.
+    #[arg(long, value_enum)]
+    lang: Option<words::Lang>,
+}
+
 impl ConfigArg {
     fn path(self) -> PathBuf {
         self.config.or(self.file).unwrap_or_default()
@@ -87,8 +101,15 @@ pub fn main_from(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let code = match cli.command {
         Command::Run(config) => run::run(&config.path()),
-        Command::Check(config) => check::check(&config.path(), &mut std::io::stdout().lock()),
+        Command::Check(CheckArgs { config, lang }) => {
+            let lang = words::Lang::of(lang, |name| std::env::var(name).ok());
+            check::check(&config.path(), lang, &mut std::io::stdout().lock())
+        }
         Command::Read(args) => read::read(&args, &mut std::io::stdout().lock()),
+        Command::Schema => {
+            let text = serde_json::to_string_pretty(&config::schema()).unwrap_or_default();
+            if writeln!(std::io::stdout(), "{text}").is_err() { FAILED } else { OK }
+        }
         Command::Init(args) => init::init(&args, &mut std::io::stdout().lock()),
         Command::Record(args) => record::record(&args),
         Command::Test(args) => test::test(&args, &mut std::io::stdout().lock()),

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use sekisho_issuance::request::Operation;
 
+use super::words::Lang;
 use super::{FAILED, MISTAKES, OK};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Mistake};
 use crate::route::Mode;
 
 /// Prints what is wrong with `path`, or what it leaves open.
-pub(super) fn check(path: &Path, out: &mut impl Write) -> u8 {
+pub(super) fn check(path: &Path, lang: Lang, out: &mut impl Write) -> u8 {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
@@ -21,33 +22,39 @@ pub(super) fn check(path: &Path, out: &mut impl Write) -> u8 {
     };
     match config::parse_in(&text, Some(path.parent().unwrap_or(Path::new(".")))) {
         Ok(config) => {
-            let _ = explain(path, &config, out);
+            let _ = explain(path, &config, lang, out);
             let broken = &config.tenant_files.broken;
             for (file, mistake) in broken.iter().flat_map(|(file, all)| all.iter().map(move |mistake| (file, mistake)))
             {
-                let _ = writeln!(out, "{file}:{mistake}");
+                let _ = writeln!(out, "{file}:{}", told(mistake, lang));
             }
             if broken.is_empty() {
                 return OK;
             }
             let what = "file(s) of municipalities would not be taken over; each would keep its last good policy";
-            let _ = writeln!(out, "{} {what}", broken.len());
+            let _ = writeln!(out, "{}", lang.say(&format!("{} {what}", broken.len())));
             MISTAKES
         }
         Err(mistakes) => {
             for mistake in &mistakes {
-                let _ = writeln!(out, "{}:{mistake}", path.display());
+                let _ = writeln!(out, "{}:{}", path.display(), told(mistake, lang));
             }
-            let _ = writeln!(out, "{} mistake(s); nothing was started", mistakes.len());
+            let _ = writeln!(out, "{}", lang.say(&format!("{} mistake(s); nothing was started", mistakes.len())));
             MISTAKES
         }
     }
 }
 
-fn explain(path: &Path, config: &Config, out: &mut impl Write) -> std::io::Result<()> {
+/// A mistake in the reader's language; what to write instead is the same in all.
+fn told(mistake: &Mistake, lang: Lang) -> String {
+    let Mistake { line, key, message, suggestion } = mistake;
+    let said = format!("{line}: `{key}` {}", lang.say(message));
+    if suggestion.is_empty() { said } else { format!("{said}\n    {}: {suggestion}", lang.say("try")) }
+}
+
+fn explain(path: &Path, config: &Config, lang: Lang, out: &mut impl Write) -> std::io::Result<()> {
     let enabled = config.tenants.values().filter(|t| t.enabled).count();
-    writeln!(
-        out,
+    let good = format!(
         "{}: good. {} route(s), {} backend(s), {} of {} municipalities enabled, mode {}",
         path.display(),
         config.routes.iter().count(),
@@ -55,7 +62,8 @@ fn explain(path: &Path, config: &Config, out: &mut impl Write) -> std::io::Resul
         enabled,
         config.tenants.len(),
         config.mode.name(),
-    )?;
+    );
+    writeln!(out, "{}", lang.say(&good))?;
     for route in config.routes.iter() {
         let checks: Vec<&str> = route.checks.names().into_iter().map(|check| check.name()).collect();
         let checks = if route.operation == Operation::Pass { "none (pass)".to_owned() } else { checks.join(", ") };
@@ -63,7 +71,11 @@ fn explain(path: &Path, config: &Config, out: &mut impl Write) -> std::io::Resul
         writeln!(out, "  {} {}{observing}: {checks}", route.operation.name(), route.name)?;
     }
     for note in &config.notes {
-        writeln!(out, "{}:{note}", path.display())?;
+        let open = match note.open.is_empty() {
+            true => String::new(),
+            false => format!(" ({}: {})", lang.say("leaves open"), note.open.join(", ")),
+        };
+        writeln!(out, "{}:{}: `{}` {}{open}", path.display(), note.line, note.key, lang.say(&note.message))?;
     }
     let mut open: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for note in &config.notes {
@@ -72,8 +84,8 @@ fn explain(path: &Path, config: &Config, out: &mut impl Write) -> std::io::Resul
         }
     }
     if open.is_empty() {
-        return writeln!(out, "root causes R1-R13: none is left open by a switched-off check");
+        return writeln!(out, "{}", lang.say("root causes R1-R13: none is left open by a switched-off check"));
     }
-    writeln!(out, "root causes left open:")?;
+    writeln!(out, "{}", lang.say("root causes left open:"))?;
     open.iter().try_for_each(|(cause, keys)| writeln!(out, "  {cause}: {}", keys.join(", ")))
 }

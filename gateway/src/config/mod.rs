@@ -11,6 +11,7 @@ mod lookups;
 mod manifest;
 mod problems;
 mod quantity;
+mod reference;
 mod refusals;
 mod routes;
 mod rules;
@@ -41,6 +42,7 @@ pub use audit::Audit;
 pub use backends::{Backend, Shield};
 pub use listeners::{Listeners, Server, SessionLimits};
 pub(crate) use quantity::duration;
+pub use reference::{markdown, schema};
 pub(crate) use routes::{CARD_FIELD, MUNICIPALITY_FIELD};
 pub use source::{Mistake, Note};
 pub use tenant_files::TenantFiles;
@@ -137,40 +139,43 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
 
 /// The same, with the files that it names beside it in `folder`.
 pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake>> {
-    let mut found = Findings::new(text, folder);
+    parse_into(text, &mut Findings::new(text, folder))
+}
+
+fn parse_into(text: &str, found: &mut Findings) -> Result<Config, Vec<Mistake>> {
     if text.len() > MAX_FILE_BYTES {
         found.mistake(&rules::NOWHERE, "file", format!("is longer than {MAX_FILE_BYTES} bytes"), "");
-        return Err(found.mistakes);
+        return Err(std::mem::take(&mut found.mistakes));
     }
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         found.mistake(&error.span().unwrap_or(rules::NOWHERE), "toml", error.message().replace('\n', " "), "");
     }
     if !found.mistakes.is_empty() {
-        return Err(found.mistakes);
+        return Err(std::mem::take(&mut found.mistakes));
     }
     let mut root = Section::new(root.get_ref(), String::new(), rules::NOWHERE);
-    match root.count(&mut found, "version", 1, usize::MAX) {
+    match root.count(found, "version", 1, usize::MAX) {
         Some(version) if version.value != LAYOUT => {
-            version.wrong(&mut found, format!("is a layout that this build does not read ({LAYOUT})"), "version = 1");
+            version.wrong(found, format!("is a layout that this build does not read ({LAYOUT})"), "version = 1");
         }
         Some(_) => {}
         None if root.has("version") => {}
         None => found.mistake(&rules::NOWHERE, "version", "is missing", "version = 1"),
     }
-    let mode = mode(&mut root, None, &mut found);
-    let listeners = listeners::read(&mut root, &mut found);
-    let clock = clock::read(&mut root, &mut found);
-    let audit = audit::read(&mut root, &mut found);
-    let dialects = dialects::read(&mut root, &mut found);
-    let backends = backends::read(&mut root, &dialects, &mut found);
-    let lookups = lookups::read(&mut root, &backends, &dialects, &mut found);
-    let problems = problems::read(&mut root, &mut found);
-    let (tenants, tenant_files) = tenants::read(&mut root, mode, &backends, &mut found);
+    let mode = mode(&mut root, None, found);
+    let listeners = listeners::read(&mut root, found);
+    let clock = clock::read(&mut root, found);
+    let audit = audit::read(&mut root, found);
+    let dialects = dialects::read(&mut root, found);
+    let backends = backends::read(&mut root, &dialects, found);
+    let lookups = lookups::read(&mut root, &backends, &dialects, found);
+    let problems = problems::read(&mut root, found);
+    let (tenants, tenant_files) = tenants::read(&mut root, mode, &backends, found);
     let around = routes::Around::new(&root, mode, &backends, &dialects, &lookups, &problems);
-    let routes = routes::read(&mut root, &around, &mut found);
+    let routes = routes::read(&mut root, &around, found);
     if !root.has("clock") {
-        clock::needed(&clock, &routes, &mut found);
+        clock::needed(&clock, &routes, found);
     }
     if routes.is_empty() && !root.has("routes") {
         found.mistake(
@@ -180,13 +185,14 @@ pub fn parse_in(text: &str, folder: Option<&Path>) -> Result<Config, Vec<Mistake
             "[routes.NAME]",
         );
     }
-    root.finish(&mut found);
-    let Findings { mut mistakes, mut notes, files, .. } = found;
+    root.finish(found);
+    let mut mistakes = std::mem::take(&mut found.mistakes);
+    let mut notes = std::mem::take(&mut found.notes);
     notes.sort_by_key(|note| note.line);
     mistakes.sort_by_key(|mistake| mistake.line);
     match listeners {
         Some(listeners) if mistakes.is_empty() => {
-            let digest = digest(text, &files);
+            let digest = digest(text, &found.files);
             let learned = routes.iter().any(|route| route.learn.iter().any(|rule| rule.fact == FactName::Session));
             let session_scope = if learned { Scope::Backend } else { Scope::Kiosk };
             let routes = Routes::new(routes);

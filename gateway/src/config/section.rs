@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::quantity;
-use super::source::{Findings, did_you_mean};
+use super::source::{Asked, Findings, did_you_mean};
 
 /// One value with its place.
 pub(super) struct Placed<T> {
@@ -139,6 +139,10 @@ impl<'a> Section<'a> {
         example: &str,
         read: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
     ) -> Option<Placed<T>> {
+        if let Some(asked) = &mut found.asked {
+            let example = example.to_owned();
+            asked.push(Asked { path: self.key(key), expected: expected.to_owned(), example });
+        }
         let value = self.get(key)?;
         let (span, path) = (value.span(), self.key(key));
         match read(value.get_ref()) {
@@ -281,8 +285,13 @@ impl<'a> Section<'a> {
         found: &mut Findings,
         key: &'static str,
     ) -> Option<T> {
-        let value = self.get(key)?;
         let path = self.key(key);
+        if let Some(asked) = &mut found.asked {
+            let below = foreign_keys::<T>().into_iter().map(|name| format!("{path}.{name}"));
+            let entry = |path| Asked { path, expected: "a table".to_owned(), example: String::new() };
+            asked.extend(std::iter::once(path.clone()).chain(below).map(entry));
+        }
+        let value = self.get(key)?;
         match read_foreign::<T>(value.clone()) {
             Ok(read) => return Some(read),
             Err(first) => {
@@ -334,6 +343,16 @@ struct ForeignError {
     path: String,
     message: String,
     span: Option<Range<usize>>,
+}
+
+/// The keys of a table that another crate describes: its reader names them when it meets one that it does not know.
+fn foreign_keys<T: DeserializeOwned>() -> Vec<String> {
+    let text = "'' = 1";
+    let Ok(table) = DeTable::parse(text) else { return Vec::new() };
+    let said = read_foreign::<T>(Spanned::new(0..0, DeValue::Table(table.into_inner()))).err();
+    let said = said.map(|error| error.message).unwrap_or_default();
+    let known = said.split("expected").nth(1).unwrap_or_default();
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 fn read_foreign<T: DeserializeOwned>(value: Spanned<DeValue<'_>>) -> Result<T, ForeignError> {

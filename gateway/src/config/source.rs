@@ -64,6 +64,14 @@ impl Lines {
     }
 }
 
+/// A key that a reader knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) path: String,
+    pub(super) expected: String,
+    pub(super) example: String,
+}
+
 /// What was found so far while a file is read.
 pub(super) struct Findings {
     lines: Lines,
@@ -73,6 +81,8 @@ pub(super) struct Findings {
     pub(super) broken: BTreeSet<String>,
     /// Where the files are that the text names; `None` = it may name none.
     folder: Option<PathBuf>,
+    /// Every key that a reader asked for, where somebody wants to know.
+    pub(super) asked: Option<Vec<Asked>>,
     /// What was read of them, by name.
     pub(super) files: BTreeMap<String, Vec<u8>>,
 }
@@ -88,6 +98,7 @@ impl Findings {
             notes: Vec::new(),
             broken: BTreeSet::new(),
             folder: folder.map(Path::to_owned),
+            asked: None,
             files: BTreeMap::new(),
         }
     }
