@@ -154,7 +154,7 @@ fn releasing(criterion: &mut Criterion) {
             |attested| {
                 runtime.block_on(async {
                     let released = bench.gate.decide(&inquiry, attested).await.unwrap();
-                    let out = bench.gate.commit(&inquiry, released, || true).await.unwrap();
+                    let out = bench.gate.commit(&inquiry, released, || Ok(())).await.unwrap();
                     out.response.into_body().collect().await.unwrap()
                 })
             },

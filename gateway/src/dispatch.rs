@@ -2,6 +2,8 @@
 //!
 //! An assignment is sent once; again only where the owner says that nothing was begun. An amend is never sent again.
 
+mod presence;
+
 use std::collections::BTreeSet;
 use std::pin;
 use std::sync::Arc;
@@ -10,12 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::header::CONTENT_TYPE;
 use sekisho_issuance::checks::LOOKUP_REQUIREMENT_NOT_MET;
-use sekisho_issuance::id::{ResidentId, SessionId};
-use sekisho_issuance::normalize;
+use sekisho_issuance::id::ResidentId;
 use sekisho_issuance::request::{Facts, Operation};
-use sekisho_issuance::verdict::{CheckName, Finding, Verdict};
 use sekisho_worker::assignment::{Answer, Assignment, BeforeGuard, Call, NotBegun, Unanswered};
 use sekisho_worker::owner::Attested;
 use sekisho_worker::standing::Standing;
@@ -27,9 +26,9 @@ use crate::layer::bind::{Prepared, render, unanswered_lookup};
 use crate::layer::{Known, Reply};
 
 use crate::problem::{Code, Problem};
-use crate::route::{Extractor, FactName, Household, Lookup, Mode, Route};
-use crate::session::{Pin, Refused};
+use crate::route::{FactName, Household, Lookup, Mode, Route};
 use crate::template::Marks;
+use presence::{Opened, end_closed_session, open, step_up, still};
 
 /// A household that changed between the lookup before the lanes and the one inside is asked for again, at most this often.
 const HOUSEHOLD_ROUNDS: usize = 3;
@@ -98,6 +97,8 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
         // What could not be recorded would be printed, or applied, and then withheld.
         return Err(Problem::because(Code::Unavailable, "not_durable"));
     }
+    step_up(&known, &route, &facts);
+    end_closed_session(&known, &route, &facts);
     let mut rounds = HOUSEHOLD_ROUNDS;
     let (bound, attested) = loop {
         let household = household(&known, &route, &facts, permit.standing()).await?;
@@ -118,12 +119,10 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
             Ok(attested) => break (bound, attested),
             Err(Unanswered::NotBegun(NotBegun::Guarded(HOUSEHOLD_CHANGED))) if rounds > 0 => rounds -= 1,
             Err(error) => {
-                end_closed_session(&known, &route, &facts);
                 return Err(unanswered(&route, &facts, &error));
             }
         }
     };
-    end_closed_session(&known, &route, &facts);
     let judged = judge(&known, &bound, attested, proven_by, &kiosk, &mut permit).await;
     if judged.is_err()
         && let Some(session) = &facts.session
@@ -163,7 +162,7 @@ async fn judge(
         Ok(_) if contradicted => Err(Problem::because(Code::Withheld, "identity")),
         Ok(_) if kiosk.is_gone() => Err(Problem::because(Code::Expired, "hung_up")),
         Ok(released) => {
-            let committed = gate.commit(bound, released, || !kiosk.is_gone()).await;
+            let committed = gate.commit(bound, released, || still(known, bound, session.as_ref(), kiosk)).await;
             committed.map_err(|why| why.problem(bound))
         }
         Err(why) => Err(why.problem(bound)),
@@ -172,106 +171,6 @@ async fn judge(
         known.edge.sessions.end(known.config.session_scope, bound.facts().kiosk.as_ref(), session);
     }
     ended.map(|outgoing| Reply::new(outgoing.response, outgoing.outcome, outgoing.reason))
-}
-
-/// What an answer to `open` came to.
-enum Opened {
-    /// A session, pinned to who asked.
-    Pinned(SessionId),
-    /// It speaks of somebody else than the authority, or its id is another's.
-    Contradicted(Finding),
-    /// It says yes, but not whose session it opened: it may be anybody's answer.
-    Unlearned(Finding),
-    /// A refusal, or nothing that a session could be pinned to: the route's checks have the word.
-    Nothing,
-    /// No more sessions can be remembered.
-    Full,
-}
-
-/// Pins what an answer to `open` says to who asked. An id that somebody else was given, or another resident than the authority's, is a mismatch.
-fn open(known: &Known, bound: &Bound, answer: &Answer, proven_by: Option<Arc<str>>, permit: &mut Permit) -> Opened {
-    let (facts, route, config) = (bound.facts(), bound.route(), &known.config);
-    if !(200..300).contains(&answer.status) {
-        return Opened::Nothing;
-    }
-    let learned = match learn(route, answer) {
-        Ok(learned) => learned,
-        Err(reason) => {
-            let verdict = Verdict::Unverifiable { reason };
-            return Opened::Unlearned(Finding { check: CheckName::Identity, verdict, independent: true });
-        }
-    };
-    let Some(session) = learned.session.or_else(|| facts.session.clone()) else { return Opened::Nothing };
-    let (Some(kiosk), Some(card), Some(municipality)) = (&facts.kiosk, &facts.card, facts.municipality) else {
-        return Opened::Nothing;
-    };
-    let contradicted = |field: &str, expected: &str, found: &str, refused: Refused| {
-        known.edge.count_pin_refused(refused);
-        // Whoever holds that id goes no further either: two people were given it.
-        known.edge.sessions.end(config.session_scope, Some(kiosk), &session);
-        let verdict = Verdict::Mismatch { field: normalize::evidence(field, None, expected, found) };
-        Opened::Contradicted(Finding { check: CheckName::Identity, verdict, independent: proven_by.is_some() })
-    };
-    if let (Some(found), Some(proven)) = (&learned.resident, &facts.applicant)
-        && found != proven
-    {
-        return contradicted("resident", proven.expose(), found.expose(), Refused::Resident);
-    }
-    let pin = Pin {
-        kiosk: kiosk.clone(),
-        card: card.clone(),
-        municipality,
-        resident: facts.applicant.clone().or(learned.resident),
-        proven_by: proven_by.clone(),
-    };
-    let now = std::time::Instant::now();
-    match known.edge.sessions.open(config.session_scope, &session, pin, config.listeners.sessions, now) {
-        Ok(()) => {
-            // Whoever was let in is counted on until the session ends.
-            known.edge.sessions.promise(config.session_scope, Some(kiosk), &session, permit.opened());
-            Opened::Pinned(session)
-        }
-        Err(Refused::Full) => Opened::Full,
-        Err(refused) => contradicted("session", "", session.expose(), refused),
-    }
-}
-
-#[derive(Default)]
-struct Learned {
-    session: Option<SessionId>,
-    resident: Option<ResidentId>,
-}
-
-/// Every fact that the route says the answer holds; one that cannot be found leaves the whole answer unread.
-fn learn(route: &Route, answer: &Answer) -> Result<Learned, &'static str> {
-    const UNREADABLE: &str = "answer_unreadable";
-    const MISSING: &str = "learned_fact_missing";
-    let mut learned = Learned::default();
-    let wants_body = route.learn.iter().any(|rule| matches!(rule.from, Extractor::Body(_)));
-    let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let read = wants_body.then(|| route.dialect.read(answer.body.as_slice(), content_type)).transpose();
-    let body = read.map_err(|_| UNREADABLE)?;
-    for rule in &route.learn {
-        let text = match &rule.from {
-            Extractor::Body(place) => body.as_ref().and_then(|body| body.find(place).plain()),
-            Extractor::Header(name) => crate::layer::facts::header(&answer.headers, name).map_err(|()| UNREADABLE)?,
-            Extractor::Path(_) | Extractor::Query(_) | Extractor::Client(_) => None,
-        };
-        let text = text.ok_or(MISSING)?;
-        match rule.fact {
-            FactName::Session => learned.session = Some(SessionId::new(&text).map_err(|_| MISSING)?),
-            FactName::Resident => learned.resident = Some(ResidentId::new(&text).map_err(|_| MISSING)?),
-            _ => {}
-        }
-    }
-    Ok(learned)
-}
-
-/// A session that is being closed ends here whatever the backend says: going on with it would be worse.
-fn end_closed_session(known: &Known, route: &Route, facts: &Facts) {
-    if let (Operation::Close, Some(session)) = (route.operation, &facts.session) {
-        known.edge.sessions.end(known.config.session_scope, facts.kiosk.as_ref(), session);
-    }
 }
 
 type Members = BTreeSet<ResidentId>;
@@ -451,13 +350,14 @@ fn unanswered(route: &Route, facts: &Facts, error: &Unanswered) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use sekisho_issuance::id::{CardDigest, KioskId, MunicipalityCode};
+    use sekisho_issuance::id::{CardDigest, KioskId, MunicipalityCode, SessionId};
     use tower::Service;
 
     use super::*;
     use crate::durable_log::scripted::{Disk, Scripted};
     use crate::edge::tests::edge_on;
     use crate::layer::tests::inbound;
+    use crate::session::Pin;
     use crate::stack::stack;
 
     /// On a disk that takes no more records an answer would be fetched, a paper printed or a change applied for nobody.

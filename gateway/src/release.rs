@@ -27,7 +27,6 @@ use crate::durable_log::{Durable, NotDurable};
 use crate::evidence::{self, EvidenceStore};
 use crate::latch::{EvidenceId, Failure, Latches, Setting};
 use crate::outcome::Outcome;
-use crate::problem::Code;
 use crate::record::{Fate, Intent, Memory, Record, Records, RecordsError};
 use crate::registry::{DocumentKind, Registry, Stage, name};
 use crate::response;
@@ -38,7 +37,7 @@ use crate::telemetry::Stages;
 pub use in_force::InForce;
 pub use judge::{Answered, What};
 pub use verify::{Pass, Released};
-pub use withheld::Withheld;
+pub use withheld::{Gone, Withheld};
 
 /// The machine may have slept this long between arrival and release.
 const MAX_SLEEP: std::time::Duration = std::time::Duration::from_secs(1);
@@ -330,12 +329,13 @@ impl Gate {
         Kept { withheld, evidence: recorded, file: file.flatten(), setting }
     }
 
-    /// Makes the release durable, looks again, and hands the answer to the response writer. `waits` says whether the kiosk still does.
+    /// Makes the release durable, looks again, and hands the answer to the response writer. `still` says whether the kiosk waits and its session
+    /// is open.
     pub async fn commit(
         &self,
         bound: &Bound,
         released: Released<Answered>,
-        waits: impl Fn() -> bool,
+        still: impl Fn() -> Result<(), Gone>,
     ) -> Result<Outgoing, Withheld> {
         let began = Instant::now();
         let parts = &*self.0;
@@ -362,7 +362,7 @@ impl Gate {
                 return Err(Withheld::new("not_durable", None));
             }
         }
-        if let Err(why) = self.look_again(bound, answered, released.is_verified(), waits) {
+        if let Err(why) = self.look_again(bound, answered, released.is_verified(), still) {
             if recorded {
                 self.destroyed(bound, why.reason());
             }
@@ -387,7 +387,7 @@ impl Gate {
         bound: &Bound,
         answered: &Answered,
         verified: bool,
-        waits: impl Fn() -> bool,
+        still: impl Fn() -> Result<(), Gone>,
     ) -> Result<(), Withheld> {
         let parts = &*self.0;
         let (facts, kind) = (bound.facts(), judge::document_kind(bound.route()));
@@ -418,10 +418,7 @@ impl Gate {
         if Instant::now() >= bound.context().deadline() || slept(bound, &parts.clock) {
             return Err(Withheld::new("late", None).late());
         }
-        if !waits() {
-            return Err(Withheld::under(Code::Expired, "hung_up"));
-        }
-        Ok(())
+        still().map_err(Withheld::from)
     }
 
     fn destroyed(&self, bound: &Bound, reason: &str) {

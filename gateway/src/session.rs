@@ -113,6 +113,8 @@ struct Held {
 #[derive(Default)]
 pub struct Sessions {
     held: DashMap<Key, Held>,
+    /// The one session of each kiosk: one card is present at a time. Locked after an entry of `held`, never before.
+    present: DashMap<KioskId, Key>,
     count: AtomicUsize,
     /// Asked and written only under the lock of the id's own entry in `held`.
     ended: Ended,
@@ -127,8 +129,39 @@ impl Sessions {
         Key { kiosk, session: session.clone() }
     }
 
-    /// Opens a session. One that is pinned to somebody else, even an ended one, is refused and ends: two people were given one id.
+    /// Opens a session, and ends the one that its kiosk had: another card is present now. One that is pinned to somebody else, even an
+    /// ended one, is refused and ends: two people were given one id.
     pub fn open(
+        &self,
+        scope: Scope,
+        session: &SessionId,
+        pin: Pin,
+        limits: SessionLimits,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        let (kiosk, key) = (pin.kiosk.clone(), Self::key(scope, Some(&pin.kiosk), session));
+        self.insert(scope, session, pin, limits, now)?;
+        match self.present.insert(kiosk, key.clone()) {
+            Some(before) if before != key => self.end_key(scope, before, now),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Somebody steps up to `kiosk` with a card: whoever was there before is gone, whatever comes of the new session.
+    pub fn step_up(&self, scope: Scope, kiosk: &KioskId, now: Instant) {
+        if let Some((_, before)) = self.present.remove(kiosk) {
+            self.end_key(scope, before, now);
+        }
+    }
+
+    fn end_key(&self, scope: Scope, key: Key, now: Instant) {
+        if let Entry::Occupied(held) = self.held.entry(key) {
+            self.end_held(scope, held, now);
+        }
+    }
+
+    fn insert(
         &self,
         scope: Scope,
         session: &SessionId,
@@ -172,6 +205,7 @@ impl Sessions {
         if scope == Scope::Backend {
             self.ended.remember(&held.key().session, &held.get().pin, now);
         }
+        self.present.remove_if(&held.get().pin.kiosk, |_, key| key == held.key());
         held.remove();
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
@@ -194,6 +228,25 @@ impl Sessions {
         }
         held.used = now;
         Ok(held.pin.clone())
+    }
+
+    /// Whether a session is open still, within both its limits, when an answer to it is about to leave. The person who gets it is there,
+    /// so that it counts as used.
+    pub fn holds(
+        &self,
+        scope: Scope,
+        kiosk: Option<&KioskId>,
+        session: &SessionId,
+        limits: SessionLimits,
+        now: Instant,
+    ) -> bool {
+        match self.held.get_mut(&Self::key(scope, kiosk, session)) {
+            Some(mut held) if !expired(&held, limits, now) => {
+                held.used = now;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Keeps what an open session was promised for as long as it lives.
@@ -228,9 +281,7 @@ impl Sessions {
 
     /// Ends a session: closed, or something about it was withheld.
     pub fn end(&self, scope: Scope, kiosk: Option<&KioskId>, session: &SessionId) {
-        if let Entry::Occupied(held) = self.held.entry(Self::key(scope, kiosk, session)) {
-            self.end_held(scope, held, Instant::now());
-        }
+        self.end_key(scope, Self::key(scope, kiosk, session), Instant::now());
     }
 
     /// Ends what is expired and forgets what is too old to come back. To be called every few seconds; holds one bucket at a time.
@@ -240,6 +291,9 @@ impl Sessions {
             let over = expired(held, limits, now);
             if over && key.kiosk.is_none() {
                 self.ended.remember(&key.session, &held.pin, now);
+            }
+            if over {
+                self.present.remove_if(&held.pin.kiosk, |_, present| present == key);
             }
             gone += usize::from(over);
             !over
@@ -275,128 +329,4 @@ fn differs(pin: &Pin, claims: &Claims<'_>) -> Option<Refused> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    const LIMITS: SessionLimits =
-        SessionLimits { idle: Duration::from_secs(60), absolute: Duration::from_secs(600), max: 3 };
-
-    fn pin(kiosk: &str, card: &str, resident: &str) -> Pin {
-        Pin {
-            kiosk: KioskId::new(kiosk).unwrap(),
-            card: CardDigest::new(card).unwrap(),
-            municipality: MunicipalityCode::new("991007").unwrap(),
-            resident: Some(ResidentId::new(resident).unwrap()),
-            proven_by: None,
-        }
-    }
-
-    fn id(text: &str) -> SessionId {
-        SessionId::new(text).unwrap()
-    }
-
-    #[test]
-    fn a_second_card_or_resident_or_kiosk_in_a_session_is_refused_and_the_session_lives_on() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        sessions.open(Scope::Backend, &id("s"), pin("k", "c", "r"), LIMITS, now).unwrap();
-        let recall = |claims: Claims<'_>| sessions.recall(Scope::Backend, &id("s"), &claims, LIMITS, now);
-        let (card, resident, kiosk) =
-            (CardDigest::new("c2").unwrap(), ResidentId::new("r2").unwrap(), KioskId::new("k2").unwrap());
-        assert_eq!(recall(Claims { card: Some(&card), ..Claims::default() }), Err(Refused::Card));
-        assert_eq!(recall(Claims { resident: Some(&resident), ..Claims::default() }), Err(Refused::Resident));
-        assert_eq!(recall(Claims { kiosk: Some(&kiosk), ..Claims::default() }), Err(Refused::Kiosk));
-        assert_eq!(recall(Claims::default()), Ok(pin("k", "c", "r")));
-    }
-
-    #[test]
-    fn a_session_opened_for_nobody_serves_one_resident_only() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        let nobody = Pin { resident: None, ..pin("k", "c", "r") };
-        sessions.open(Scope::Backend, &id("s"), nobody, LIMITS, now).unwrap();
-        let [first, second] = ["r1", "r2"].map(|r| ResidentId::new(r).unwrap());
-        sessions.pin(Scope::Backend, None, &id("s"), &first).unwrap();
-        sessions.pin(Scope::Backend, None, &id("s"), &first).unwrap();
-        assert_eq!(sessions.pin(Scope::Backend, None, &id("s"), &second), Err(Refused::Resident));
-        let claims = Claims { resident: Some(&second), ..Claims::default() };
-        assert_eq!(sessions.recall(Scope::Backend, &id("s"), &claims, LIMITS, now), Err(Refused::Resident));
-    }
-
-    #[test]
-    fn a_backend_that_hands_the_previous_users_session_back_is_refused_even_after_its_end() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        sessions.open(Scope::Backend, &id("s"), pin("k", "c", "r"), LIMITS, now).unwrap();
-        assert_eq!(sessions.open(Scope::Backend, &id("s"), pin("k", "c2", "r2"), LIMITS, now), Err(Refused::Card));
-        assert_eq!(
-            sessions.recall(Scope::Backend, &id("s"), &Claims::default(), LIMITS, now),
-            Err(Refused::Unknown),
-            "nobody may go on with an id that two people were given"
-        );
-        assert_eq!(sessions.open(Scope::Backend, &id("s"), pin("k", "c2", "r2"), LIMITS, now), Err(Refused::Card));
-    }
-
-    #[test]
-    fn kiosks_that_number_their_sessions_do_not_meet() {
-        let (sessions, now) = (Sessions::default(), Instant::now());
-        sessions.open(Scope::Kiosk, &id("1"), pin("k1", "c1", "r1"), LIMITS, now).unwrap();
-        sessions.open(Scope::Kiosk, &id("1"), pin("k2", "c2", "r2"), LIMITS, now).unwrap();
-        sessions.end(Scope::Kiosk, Some(&KioskId::new("k1").unwrap()), &id("1"));
-        sessions.open(Scope::Kiosk, &id("1"), pin("k1", "c3", "r3"), LIMITS, now).unwrap();
-    }
-
-    #[test]
-    fn a_session_ends_when_idle_and_in_any_case() {
-        let (sessions, start) = (Sessions::default(), Instant::now());
-        sessions.open(Scope::Backend, &id("s"), pin("k", "c", "r"), LIMITS, start).unwrap();
-        let at = |seconds: u64| {
-            sessions.recall(Scope::Backend, &id("s"), &Claims::default(), LIMITS, start + Duration::from_secs(seconds))
-        };
-        for seconds in (50..600).step_by(50) {
-            assert!(at(seconds).is_ok(), "used every 50 s");
-        }
-        assert_eq!(at(600), Err(Refused::Unknown), "absolute");
-        sessions.open(Scope::Backend, &id("t"), pin("k", "c", "r"), LIMITS, start).unwrap();
-        let late =
-            sessions.recall(Scope::Backend, &id("t"), &Claims::default(), LIMITS, start + Duration::from_secs(60));
-        assert_eq!(late, Err(Refused::Unknown), "idle");
-    }
-
-    #[test]
-    fn the_store_is_bounded_and_forgets_only_what_is_old() {
-        let (sessions, start) = (Sessions::default(), Instant::now());
-        for name in ["a", "b", "c"] {
-            sessions.open(Scope::Backend, &id(name), pin("k", "c", "r"), LIMITS, start).unwrap();
-        }
-        let full = sessions.open(Scope::Backend, &id("d"), pin("k", "c", "r"), LIMITS, start);
-        assert_eq!(full, Err(Refused::Full));
-        sessions.sweep(LIMITS, start + Duration::from_secs(59));
-        assert_eq!(sessions.len(), 3);
-        sessions.sweep(LIMITS, start + Duration::from_secs(60));
-        assert!(sessions.is_empty());
-        assert!(sessions.open(Scope::Backend, &id("d"), pin("k", "c", "r"), LIMITS, start).is_ok());
-    }
-
-    #[test]
-    fn sessions_that_ended_leave_room_for_new_ones_and_their_ids_stay_taken() {
-        let (sessions, start) = (Sessions::default(), Instant::now());
-        let open = |name: &str, card, now| sessions.open(Scope::Backend, &id(name), pin("k", card, "r"), LIMITS, now);
-        for n in 0..50 {
-            open(&n.to_string(), "c", start).unwrap();
-            sessions.end(Scope::Backend, None, &id(&n.to_string()));
-        }
-        assert!(sessions.is_empty());
-        open("t", "c", start).unwrap();
-        let later = start + LIMITS.idle;
-        sessions.sweep(LIMITS, later);
-        for name in ["0", "49", "t"] {
-            assert_eq!(open(name, "c2", later), Err(Refused::Card), "{name}");
-            assert!(open(name, "c", later).is_ok(), "{name}: the same card again");
-            sessions.end(Scope::Backend, None, &id(name));
-        }
-        sessions.sweep(LIMITS, later + LIMITS.absolute);
-        assert_eq!(open("0", "c2", later), Err(Refused::Card), "remembered for the absolute limit at least");
-        sessions.sweep(LIMITS, later + 2 * LIMITS.absolute);
-        assert!(open("0", "c2", later).is_ok());
-    }
-}
+mod tests;

@@ -66,6 +66,40 @@ async fn a_second_card_or_resident_or_kiosk_in_a_session_is_refused_and_counted(
     assert_eq!(own.status.as_u16(), 200, "the session lives on");
 }
 
+/// account-previous-user (R10): whoever left is gone when the next card comes, and so is what was asked for them.
+#[tokio::test]
+async fn what_was_asked_for_a_person_who_is_gone_does_not_leave() {
+    let site = Site::start().await;
+    for next_card in [true, false] {
+        let session = site.open("K-1", "card-1").await;
+        let waiting = site.backend.holding();
+        site.backend.hold();
+        let asked = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&session, "K-1")), None));
+        site.backend.until(|backend| backend.holding() == waiting + 1).await;
+        let gone = match next_card {
+            // Another card steps up.
+            true => {
+                let body = json!({"cardSerial": "card-2", "cityCode": "991007"});
+                tokio::spawn(site.request(Method::POST, "/sessions", Some(("", "K-1")), Some(body)))
+            }
+            // The kiosk abandons the session, or its paper was taken and confirmed.
+            false => {
+                let path = format!("/sessions/{session}");
+                tokio::spawn(site.request(Method::DELETE, &path, Some((&session, "K-1")), None))
+            }
+        };
+        site.backend.until(|backend| backend.holding() == waiting + 2).await;
+        site.backend.go_on();
+        let kept = asked.await.unwrap();
+        let why = kept.json()["reason"].as_str().map(str::to_owned);
+        assert_eq!((kept.problem(), why.as_deref()), ("withheld".to_owned(), Some("session_over")), "{next_card}");
+        assert!(!kept.text().contains("関守"), "{}", kept.text());
+        assert!(gone.await.unwrap().status.is_success());
+        let after = site.ask(Method::GET, "/residents/r-1", Some((&session, "K-1")), None).await;
+        assert_eq!(after.problem(), "unknown_session");
+    }
+}
+
 /// account-previous-user (R10): the backend hands the session of the one before to whoever comes next.
 #[tokio::test]
 async fn the_previous_users_session_is_withheld() {

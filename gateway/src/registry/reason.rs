@@ -34,6 +34,7 @@ pub const REASONS: &[(Outcome, &str)] = &[
     (Outcome::Withheld, "superseded"),
     (Outcome::Withheld, "suspended"),
     (Outcome::Withheld, "switched_off"),
+    (Outcome::Withheld, "session_over"),
     (Outcome::Withheld, "bracket"),
     (Outcome::Withheld, "other_machine"),
     (Outcome::Withheld, "manifest_missing"),

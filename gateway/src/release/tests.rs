@@ -16,6 +16,7 @@ use super::*;
 use crate::config::Config;
 use crate::durable_log::scripted::{Disk, Scripted};
 use crate::evidence::PersonSecret;
+use crate::problem::Code;
 use crate::watermark::Watermark;
 
 mod fetch;
@@ -161,8 +162,8 @@ fn names(text: &str, id: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric()).any(|word| word == id)
 }
 
-fn waits() -> bool {
-    true
+fn waits() -> Result<(), Gone> {
+    Ok(())
 }
 
 #[tokio::test]
@@ -290,7 +291,7 @@ async fn nobody_is_answered_before_the_latch_and_its_evidence_are_durable() {
 #[tokio::test]
 async fn what_is_said_while_the_intent_is_written_holds() {
     let city = MunicipalityCode::new("991007").ok();
-    let reason = async |meanwhile: &dyn Fn(&Bench), waits: fn() -> bool, timeout| {
+    let reason = async |meanwhile: &dyn Fn(&Bench), waits: fn() -> Result<(), Gone>, timeout| {
         let bench = bench("enforce");
         let bound = bench.bound_at("inquiry", "1001", 1, "K-1", timeout);
         let released = bench.gate.decide(&bound, inquiry(&bound, "1001")).await.unwrap();
@@ -325,7 +326,7 @@ async fn what_is_said_while_the_intent_is_written_holds() {
     };
     assert_eq!(reason(&latch, waits, long).await, "suspended");
     assert_eq!(reason(&amend, waits, long).await, "superseded");
-    assert_eq!(reason(&|_| {}, || false, long).await, "hung_up");
+    assert_eq!(reason(&|_| {}, || Err(Gone::HungUp), long).await, "hung_up");
     assert_eq!(reason(&|_| {}, waits, Duration::ZERO).await, "late");
 }
 
@@ -396,7 +397,7 @@ async fn an_amend_is_remembered_before_its_lane_is_free_and_an_older_answer_is_k
     let stale = bench.gate.decide(&bound, inquiry(&bound, "1001")).await.err().unwrap();
     assert_eq!(stale.reason(), "as_of");
     let bound = bench.bound("amend", "1001", 1);
-    assert_eq!(bench.gate.commit(&bound, released, || false).await.err().unwrap().reason(), "hung_up");
+    assert_eq!(bench.gate.commit(&bound, released, || Err(Gone::HungUp)).await.err().unwrap().reason(), "hung_up");
     let intents: Vec<_> = bench.log.texts().into_iter().filter(|r| r.contains("release_intent")).collect();
     assert!(intents[0].contains(r#""version":"8""#), "durable although the kiosk hung up: {intents:?}");
 }

@@ -16,6 +16,24 @@ pub struct Withheld {
     latch: Option<LatchId>,
 }
 
+/// Why nobody is there for an answer any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The kiosk hung up.
+    HungUp,
+    /// The session was closed or abandoned, is too old, or another card is present.
+    SessionOver,
+}
+
+impl From<Gone> for Withheld {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::HungUp => Self::under(Code::Expired, "hung_up"),
+            Gone::SessionOver => Self::new("session_over", None),
+        }
+    }
+}
+
 impl Withheld {
     pub(super) fn new(reason: &'static str, evidence: Option<EvidenceId>) -> Self {
         Self { code: Code::Withheld, reason, evidence, latch: None }
