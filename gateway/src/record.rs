@@ -165,12 +165,7 @@ impl Records {
             exported: Mutex::default(),
         };
         let records = Arc::new(records);
-        if opened.torn_bytes > 0 {
-            let (file, segment) = ("records".to_owned(), Some(opened.number));
-            let recovered = Recovered { at: clock.now(), file, segment, torn_bytes: opened.torn_bytes };
-            // On a disk that takes nothing this start ends soon anyway.
-            let _ = records.append_lazy(&Record::Recovered(recovered));
-        }
+        records.recovered("records", Some(opened.number), opened.torn_bytes);
         Ok(records)
     }
 
@@ -183,6 +178,16 @@ impl Records {
         let (at, epoch, build) = (clock.now(), state.epoch().0, env!("CARGO_PKG_VERSION").to_owned());
         let _ = records.append_lazy(&Record::Started(Started { at, epoch, build, key: public }));
         Ok(records)
+    }
+
+    /// Says that an unfinished write was cut off the end of `file` at this start; nothing where there was none.
+    pub fn recovered(&self, file: &str, segment: Option<u64>, torn_bytes: u64) {
+        if torn_bytes > 0 {
+            let at = self.turning.clock.now();
+            let recovered = Recovered { at, file: file.to_owned(), segment, torn_bytes };
+            // On a disk that takes nothing this start ends soon anyway.
+            let _ = self.append_lazy(&Record::Recovered(recovered));
+        }
     }
 
     /// Records on `log`, with nothing on a disk.

@@ -122,6 +122,8 @@ impl Gate {
         segment_bytes: u64,
     ) -> Result<Self, RecordsError> {
         let records = Records::of(state, Memory::default(), clock.clone(), segment_bytes)?;
+        records.recovered("latches", None, latches.torn_bytes());
+        records.recovered("switches", None, switches.torn_bytes());
         Self::on(records, state, registry, latches, switches, brackets, clock)
     }
 

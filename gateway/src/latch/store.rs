@@ -91,6 +91,7 @@ pub struct Latches {
     active: ArcSwap<Active>,
     log: Arc<dyn Log>,
     clock: Clock,
+    torn_bytes: u64,
 }
 
 /// A latch that was just set in memory; answer nobody before it is durable.
@@ -129,11 +130,11 @@ impl Latches {
         if opened.torn_bytes > 0 {
             tracing::warn!(torn_bytes = opened.torn_bytes, "an unfinished write at the end of the latches was cut off");
         }
-        Ok(Self::with(state, Arc::new(journal), clock))
+        Ok(Self { torn_bytes: opened.torn_bytes, ..Self::with(state, Arc::new(journal), clock) })
     }
 
     fn with(state: Arc<Mutex<State>>, log: Arc<dyn Log>, clock: Clock) -> Self {
-        let latches = Self { state, active: ArcSwap::default(), log, clock };
+        let latches = Self { state, active: ArcSwap::default(), log, clock, torn_bytes: 0 };
         latches.refresh(&lock(&latches.state));
         latches
     }
@@ -310,6 +311,11 @@ impl Latches {
         let gone = state.held_before.iter().filter(unexplained).count();
         state.held_before = holds;
         gone as u64
+    }
+
+    /// Bytes of an unfinished write that were cut off when they were opened.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     /// Age of the oldest entry that is not durable yet.

@@ -98,6 +98,7 @@ struct Proof<'a> {
     chain: Chain,
     chained: bool,
     first: u64,
+    further_back: Vec<(u64, u64, SignedHead)>,
 }
 
 /// Proves the records in `dir` against `heads`; checkpoints must be signed by one of `keys`.
@@ -122,6 +123,7 @@ pub fn verify(dir: &Path, heads: &[Head], keys: &[CheckpointPublic]) -> Result<V
         chain: Chain::default(),
         chained: false,
         first: numbers.first().copied().unwrap_or(1),
+        further_back: Vec::new(),
     };
     let first = numbers.first().copied();
     let mut first_names = None;
@@ -137,6 +139,7 @@ pub fn verify(dir: &Path, heads: &[Head], keys: &[CheckpointPublic]) -> Result<V
             proof.continues(*number, &names, &head, sealed && torn == 0);
         }
     }
+    proof.further_back(dir)?;
     proof.begins(first, first_names);
     Ok(proof.end(first))
 }
@@ -199,6 +202,11 @@ impl Proof<'_> {
     fn checkpoint(&mut self, number: u64, frame: u64, head: &SignedHead) {
         let earlier = (head.segment, head.frames) < (number, frame);
         let stands = self.chain.at(head.segment, head.frames).or_else(|| self.before.at(head.segment, head.frames));
+        // Small segments may have been begun between the taking of the head and its writing.
+        if head.is_signed_by(self.keys) && (self.first..self.before.number).contains(&head.segment) {
+            self.further_back.push((number, frame, head.clone()));
+            return;
+        }
         if !head.is_signed_by(self.keys) {
             let key = &head.key;
             self.wrong(number, format!("the checkpoint in frame {frame} is not signed by a trusted key (it names {key}; an earlier key is given by --key)"));
@@ -211,6 +219,25 @@ impl Proof<'_> {
         } else {
             self.found.checkpoints += 1;
         }
+    }
+
+    /// Checkpoints of segments that were read before the last two: those are read once more.
+    fn further_back(&mut self, dir: &Path) -> Result<(), RecordsError> {
+        for (number, frame, head) in std::mem::take(&mut self.further_back) {
+            let mut stands = false;
+            match segments::walk(dir, head.segment, |frame| stands |= head.is_of(head.segment, &frame)) {
+                Ok(_) if stands => self.found.checkpoints += 1,
+                Ok(_) | Err(RecordsError::Segment { .. }) => {
+                    let (segment, frames) = (head.segment, head.frames);
+                    let what = format!(
+                        "the checkpoint in frame {frame} names another head for frame {frames} of segment {segment}"
+                    );
+                    self.wrong(number, what);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// A segment's header must name the head of the one before it, which must be whole.

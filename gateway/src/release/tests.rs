@@ -21,6 +21,8 @@ use crate::watermark::Watermark;
 
 mod fetch;
 
+mod crash;
+
 const CONFIG: &str = include_str!("tests.toml");
 
 fn now() -> Timestamp {
@@ -48,13 +50,18 @@ fn bench(mode: &str) -> Bench {
 
 /// The second is the latches' own disk.
 fn bench_with_latch_disk(mode: &str) -> (Bench, Arc<Scripted>) {
+    let log = Scripted::new();
+    bench_over(mode, log.clone(), Records::scripted(log, Memory::default(), Clock::fixed(now())))
+}
+
+/// With records of the test's own; `log` is what [`Bench::log`] shows.
+fn bench_over(mode: &str, log: Arc<Scripted>, records: Arc<Records>) -> (Bench, Arc<Scripted>) {
     let folder = tempfile::tempdir().unwrap();
     let state = StateDir::open(&folder.path().join("s")).unwrap();
-    let (log, clock) = (Scripted::new(), Clock::fixed(now()));
+    let clock = Clock::fixed(now());
     let registry = Arc::new(Registry::isolated());
     let latch_disk = Scripted::new();
     let latches = Arc::new(Latches::scripted(latch_disk.clone(), clock.clone()));
-    let records = Records::scripted(log.clone(), Memory::default(), clock.clone());
     let gate = Gate::new(GateParts {
         registry: registry.clone(),
         records,

@@ -75,6 +75,7 @@ pub struct Switches {
     dir: PathBuf,
     log: Arc<dyn Log>,
     clock: Clock,
+    torn_bytes: u64,
 }
 
 impl Switches {
@@ -103,11 +104,12 @@ impl Switches {
         if let Err(error) = std::fs::create_dir_all(dir) {
             tracing::warn!(%error, "the directory for switches by file could not be made");
         }
-        Ok(Self::with(state, dir.to_owned(), Arc::new(journal), clock))
+        let torn_bytes = opened.torn_bytes;
+        Ok(Self { torn_bytes, ..Self::with(state, dir.to_owned(), Arc::new(journal), clock) })
     }
 
     fn with(state: Arc<Mutex<State>>, dir: PathBuf, log: Arc<dyn Log>, clock: Clock) -> Self {
-        let switches = Self { state, off: ArcSwap::default(), dir, log, clock };
+        let switches = Self { state, off: ArcSwap::default(), dir, log, clock, torn_bytes: 0 };
         switches.refresh(&lock(&switches.state));
         switches
     }
@@ -115,6 +117,11 @@ impl Switches {
     #[cfg(test)]
     pub(crate) fn scripted(log: Arc<dyn Log>, clock: Clock) -> Self {
         Self::with(Arc::default(), PathBuf::from("/nonexistent"), log, clock)
+    }
+
+    /// Bytes of an unfinished write that were cut off when they were opened.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     /// Whether what `route` asks for `facts` is in service, with every backend that it needs. A session may still be closed
