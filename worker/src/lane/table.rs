@@ -1,5 +1,7 @@
 //! The lanes as a pure table: events in, decisions out. No clock, no task, no waking: the shell in `lane.rs` does those.
 
+mod seen;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +10,7 @@ use sekisho_issuance::request::Operation;
 use sekisho_issuance::shard::LaneId;
 
 use super::closed::{BracketNumber, Closed};
+pub(crate) use seen::LaneState;
 
 /// The number of one attempt; rises over the life of the process, never used twice.
 pub(crate) type Number = u64;
@@ -188,47 +191,6 @@ impl State {
     pub(crate) fn is_quiet(&self, bracket: BracketNumber) -> bool {
         self.closed.is_quiet(bracket)
     }
-
-    /// Every attempt, for reports.
-    pub(crate) fn attempts(&self) -> impl Iterator<Item = Seen<'_>> {
-        self.attempts.iter().map(|(number, attempt)| Seen {
-            number: *number,
-            keys: &attempt.keys,
-            purpose: &attempt.purpose,
-            state: match attempt.phase {
-                Phase::Waiting => LaneState::Waiting,
-                Phase::Granted | Phase::Running => LaneState::Running,
-                Phase::Held(_) => LaneState::Held,
-            },
-            since: attempt.since,
-        })
-    }
-}
-
-/// How an attempt stands to its lanes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum LaneState {
-    /// Wants them.
-    Waiting,
-    /// Owns them.
-    Running,
-    /// Is over for everybody but the backend, which may still act on it.
-    Held,
-}
-
-/// One attempt as a report sees it.
-#[derive(Debug)]
-pub(crate) struct Seen<'a> {
-    /// Its number.
-    pub(crate) number: Number,
-    /// Its lanes.
-    pub(crate) keys: &'a Keys,
-    /// What it is for.
-    pub(crate) purpose: &'a Purpose,
-    /// Where it stands.
-    pub(crate) state: LaneState,
-    /// Since when.
-    pub(crate) since: Instant,
 }
 
 /// Applies one event at `now`.
