@@ -1,6 +1,7 @@
 //! The configuration: read once, every mistake collected, compiled and then frozen. Never half applied.
 
 mod audit;
+mod authority;
 mod backends;
 mod clock;
 mod dialects;

@@ -1,6 +1,7 @@
 //! Proposes a configuration from recorded exchanges: where facts stand, whom to ask, what can be checked, with the evidence for each.
 //! Guesses by which values come again where; decides nothing that a person must decide, and marks it.
 
+mod checks;
 mod flow;
 pub mod har;
 mod lookups;
