@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::drain::Drain;
 use crate::latch::Latches;
-use crate::layer::admission::Ceiling;
+use crate::layer::admission::{Ceiling, Retries};
 use crate::problem::{Code, Problem};
 use crate::registry::{DocumentKind, Enabled, Registry, name};
 use crate::release::Gate;
@@ -46,6 +46,10 @@ pub struct Edge {
     pub sessions: Sessions,
     /// How many are in.
     pub ceiling: Ceiling,
+    /// Bytes of requests that were let in.
+    pub held_bytes: Ceiling,
+    /// Who asks again.
+    pub retries: Retries,
     /// Whether we are going down.
     pub drain: Drain,
     /// The residents' lanes.
@@ -105,6 +109,8 @@ impl Edge {
             registry,
             sessions: Sessions::default(),
             ceiling: Ceiling::default(),
+            held_bytes: Ceiling::default(),
+            retries: Retries::default(),
             drain: Drain::default(),
             owner,
             latches,

@@ -1,8 +1,10 @@
 //! The decision to start. Says no at once when what is ahead leaves no time; never queues a request itself.
 
+mod retries;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use sekisho_issuance::request::Operation;
@@ -12,6 +14,17 @@ use tower::Service;
 
 use super::{Admitted, Allowed, Reply};
 use crate::problem::{Code, Problem};
+use retries::Begins;
+pub use retries::Retries;
+
+/// Requests that were let in and are not over hold at most this much of kiosks' bodies.
+const MAX_HELD_BYTES: usize = 256 << 20;
+/// Why a request is turned away that was let in; anything else is counted as `other`.
+const LATER: [&str; 5] = ["lane_full", "lane_busy", "backend_busy", "no_time_left", "memory"];
+/// When whoever asks again too often is asked to come back.
+const TOO_OFTEN_RETRY: Duration = Duration::from_secs(10);
+/// The same while the memory is full.
+const MEMORY_RETRY: Duration = Duration::from_secs(5);
 
 /// After `policy`; the last thing before work is spent. Its permit is held until the reply's last byte has left.
 pub async fn admission<S>(allowed: Allowed, mut next: S) -> Result<Reply, Problem>
@@ -22,7 +35,25 @@ where
     let route = allowed.asked.received.matched.route.clone();
     let facts = &allowed.asked.facts;
     let started = allowed.asked.pin.is_some() || route.operation == Operation::Close;
-    let rank = rank(route.operation, started);
+    let mut rank = rank(route.operation, started);
+    let now = Instant::now();
+    if known.context.deadline() <= now {
+        return Err(Problem::new(Code::Expired));
+    }
+    let shed = |rank, reason, wait| {
+        known.edge.count_shed(&route.backend, rank, reason);
+        Problem::because(Code::Shed, reason).retry_after(jitter(wait))
+    };
+    let retries = &known.edge.retries;
+    let who = if rank == Rank::New { retries.who(facts) } else { None };
+    match who.map(|who| retries.begins(who, now)) {
+        Some(Begins::TooOften) => return Err(shed(Rank::Retry, "retry_budget", TOO_OFTEN_RETRY)),
+        Some(Begins::Again) => rank = Rank::Retry,
+        Some(Begins::Anew) | None => {}
+    }
+    let Some(bytes) = known.edge.held_bytes.take(allowed.asked.received.body.len(), MAX_HELD_BYTES) else {
+        return Err(shed(rank, "memory", MEMORY_RETRY));
+    };
     let promise =
         facts.session.as_ref().filter(|_| started).and_then(|session| {
             known.edge.sessions.promised(known.config.session_scope, facts.kiosk.as_ref(), session)
@@ -42,15 +73,23 @@ where
         started,
     };
     let ticket = known.edge.owner.admit(&route.backend, &ask).map_err(|refusal| {
-        known.edge.count_shed(&route.backend, rank, refusal.reason);
-        Problem::because(Code::Shed, refusal.reason).retry_after(jitter(refusal.retry_after))
+        if let Some(who) = who {
+            retries.turned_away(who, now);
+        }
+        shed(rank, refusal.reason, refusal.retry_after)
     })?;
-    let permit = Permit::new(route.operation, standing, ticket, promise);
+    let permit = Permit::new(route.operation, standing, ticket, promise, bytes);
     let ended = next.call(Admitted { allowed, permit }).await;
-    if let Err(problem) = &ended
-        && problem.code() == Code::Shed
-    {
-        known.edge.count_shed(&route.backend, rank, problem.reason());
+    match (&ended, who) {
+        (Ok(_), Some(who)) => retries.served(who),
+        (Err(problem), who) if matches!(problem.code(), Code::Shed | Code::Expired) => {
+            if problem.code() == Code::Shed {
+                let reason = LATER.into_iter().find(|word| *word == problem.reason()).unwrap_or("other");
+                known.edge.count_shed(&route.backend, rank, reason);
+            }
+            who.into_iter().for_each(|who| retries.turned_away(who, Instant::now()));
+        }
+        _ => {}
     }
     ended
 }
@@ -76,6 +115,7 @@ pub struct Permit {
     /// Lives as long as its session's last request, so that the two end in order.
     _promise: Option<Arc<Promise>>,
     place: Option<Place>,
+    _bytes: Place,
 }
 
 impl Permit {
@@ -84,13 +124,14 @@ impl Permit {
         mut standing: Standing,
         ticket: Option<Ticket>,
         promise: Option<Arc<Promise>>,
+        bytes: Place,
     ) -> Self {
         standing.ticket = ticket.as_ref().map(Ticket::number);
         if operation == Operation::Open {
             // A session is started from here on, also at the authority that says whose card it is.
             standing.rank = standing.rank.min(Rank::Started);
         }
-        Self { standing, ticket, _promise: promise, place: None }
+        Self { standing, ticket, _promise: promise, place: None, _bytes: bytes }
     }
 
     /// The place of what is let in among the others.
@@ -109,22 +150,27 @@ impl Permit {
     }
 }
 
-/// The process-wide ceiling.
+/// A process-wide ceiling of places or bytes.
 #[derive(Debug, Default)]
 pub struct Ceiling(Arc<AtomicUsize>);
 
-/// One place below it.
+/// What is taken below it.
 #[derive(Debug)]
-pub struct Place(Arc<AtomicUsize>);
+pub struct Place(Arc<AtomicUsize>, usize);
 
 impl Ceiling {
     /// A place, if fewer than `most` are taken.
     pub fn enter(&self, most: usize) -> Option<Place> {
-        let place = Place(self.0.clone());
-        (self.0.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+        self.take(1, most)
     }
 
-    /// Places taken.
+    /// So many, if there is room for all of them below `most`.
+    pub fn take(&self, wanted: usize, most: usize) -> Option<Place> {
+        let place = Place(self.0.clone(), wanted);
+        (self.0.fetch_add(wanted, Ordering::Relaxed).saturating_add(wanted) <= most).then_some(place)
+    }
+
+    /// How many are taken.
     pub fn taken(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -132,7 +178,7 @@ impl Ceiling {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -148,5 +194,16 @@ mod tests {
         drop(first);
         assert!(ceiling.enter(1).is_some());
         assert_eq!(ceiling.taken(), 0);
+    }
+
+    #[test]
+    fn bytes_are_held_together_and_given_back_together() {
+        let bytes = Ceiling::default();
+        let held = bytes.take(70, 100).unwrap();
+        assert!(bytes.take(31, 100).is_none());
+        assert!(bytes.take(30, 100).is_some());
+        assert_eq!(bytes.taken(), 70, "what was refused or given back is not held");
+        drop(held);
+        assert_eq!(bytes.taken(), 0);
     }
 }

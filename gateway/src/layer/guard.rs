@@ -9,6 +9,7 @@ use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::Service;
 
+use super::correlate::{X_REQUEST_DEADLINE, patience};
 use super::{Correlated, Received, Reply};
 use crate::problem::{Code, Problem};
 
@@ -33,6 +34,8 @@ where
     };
     framing(&head.headers)?;
     host(head.version, &head.headers)?;
+    patience(&head.headers, known.context.arrived_at())
+        .map_err(|()| Problem::new(Code::Malformed).about(X_REQUEST_DEADLINE.as_str()))?;
     let limit = matched.route.max_request_bytes;
     // Said at once, also to a client that waits for `100 Continue` before it sends so much.
     if body.size_hint().lower() > limit as u64 {
@@ -105,6 +108,7 @@ mod tests {
         assert_eq!(code("POST", "/sessions", &twice, "x").await, Code::Malformed);
         assert_eq!(code("GET", "/notice", &[], "a body").await, Code::Malformed);
         assert_eq!(code("GET", "/notice", &[("host", "another")], "").await, Code::Malformed);
+        assert_eq!(code("GET", "/notice", &[("x-request-deadline", "soon")], "").await, Code::Malformed);
     }
 
     #[tokio::test(start_paused = true)]

@@ -258,6 +258,7 @@ pub const ALL: &[MetricDef] = &[
                     "lane_full",
                     "lane_busy",
                     "no_time_left",
+                    "retry_budget",
                     "kiosk_rate",
                     "memory",
                     "draining",

@@ -54,6 +54,7 @@ pub const REASONS: &[(Outcome, &str)] = &[
     (Outcome::Shed, "lane_busy"),
     (Outcome::Shed, "bracket"),
     (Outcome::Shed, "no_time_left"),
+    (Outcome::Shed, "retry_budget"),
     (Outcome::Shed, "kiosk_rate"),
     (Outcome::Shed, "memory"),
     (Outcome::Shed, "shed"),

@@ -125,6 +125,11 @@ impl Shares {
         self.accounts.get_mut(&flow)
     }
 
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
     /// Requests that wait for a slot.
     pub(super) fn waiting(&self) -> usize {
         self.waiting

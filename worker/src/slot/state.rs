@@ -108,10 +108,8 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(limit: usize, objective: Option<Duration>, now: Instant) -> Self {
-        let mut paces = [Pace::guess(FIRST_GUESS_S); WORKS];
-        for short in [3, 4, 5, 6] {
-            paces[short] = Pace::guess(FIRST_GUESS_SHORT_S);
-        }
+        let (long, short) = (Pace::guess(FIRST_GUESS_S), Pace::guess(FIRST_GUESS_SHORT_S));
+        let paces = [long, long, long, short, short, short, short];
         Self {
             limit: Limit::new(limit, objective),
             shares: Shares::default(),
