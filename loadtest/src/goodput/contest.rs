@@ -210,7 +210,7 @@ async fn sweep(
             let sample = measure(&contestant, &load, bench).await?;
             contestant.stop().await?;
             let Some(sample) = sample else { return Ok(None) };
-            progress.say(&format!("{}{setting}", line(against.name(), &load, &sample, bench.capacity)));
+            progress.say(&format!("{}  {setting}", line(against.name(), &load, &sample, bench.capacity)));
             tried.push(Tried { setting, sample });
             step.done();
         }
