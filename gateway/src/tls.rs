@@ -32,6 +32,10 @@ impl ClientField {
     ];
 }
 
+/// A field that has several values, so that none of them names its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Several;
+
 /// Who is at the other end of a connection, as a trusted authority has signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer(Identity);
@@ -42,8 +46,8 @@ impl Peer {
         Identity::read(der).map(Self)
     }
 
-    /// The one value of `field`; `Ok(None)` = it has none, `Err` = it has several, so none that names it.
-    pub fn says(&self, field: ClientField) -> Result<Option<Cow<'_, str>>, ()> {
+    /// The one value of `field`; `Ok(None)` = it has none, none where it has none.
+    pub fn says(&self, field: ClientField) -> Result<Option<Cow<'_, str>>, Several> {
         let several = match field {
             ClientField::SanUri => &self.0.san_uri,
             ClientField::SanDns => &self.0.san_dns,
@@ -53,7 +57,7 @@ impl Peer {
         match several.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(Cow::Borrowed(one))),
-            _ => Err(()),
+            _ => Err(Several),
         }
     }
 }

@@ -130,8 +130,9 @@ impl Node {
                 Some(table) => json!({ "type": "object", "properties": fixed, "additionalProperties": table }),
                 None => json!({ "type": "object", "properties": fixed }),
             };
-            if self.key.as_ref().is_some_and(|key| IN_ONE_WORD.contains(&key.path.as_str())) {
-                schema["type"] = json!(["string", "object"]);
+            let in_one_word = self.key.as_ref().is_some_and(|key| IN_ONE_WORD.contains(&key.path.as_str()));
+            if let Some(of) = schema.get_mut("type").filter(|_| in_one_word) {
+                *of = json!(["string", "object"]);
             }
         }
         if let Some(members) = schema.as_object_mut().filter(|_| !about.is_empty()) {

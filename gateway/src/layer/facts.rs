@@ -134,7 +134,7 @@ fn extract(said: &Said<'_>) -> Result<(Arc<Route>, Facts), Problem> {
     }
     for rule in &route.facts {
         let name = rule.fact.name();
-        let found = find(said, body.as_ref(), &rule.from).map_err(|()| malformed(name))?;
+        let found = find(said, body.as_ref(), &rule.from).map_err(|_| malformed(name))?;
         let text = match (found, &rule.default) {
             (Some(text), _) => text,
             (None, Some(default)) => Cow::Borrowed(default.as_ref()),
@@ -182,7 +182,7 @@ fn find<'r>(said: &Said<'r>, body: Option<&'r Body>, from: &Extractor) -> Result
             Ok(segment.map(|(_, value)| Cow::Borrowed(value.as_str())))
         }
         Extractor::Query(name) => query(said.query, name),
-        Extractor::Client(field) => said.peer.map_or(Ok(None), |peer| peer.says(*field)),
+        Extractor::Client(field) => said.peer.map_or(Ok(None), |peer| peer.says(*field).map_err(|_| ())),
         Extractor::Body(place) => match body.map_or(Found::Nothing, |body| body.find(place)) {
             Found::Nothing => Ok(None),
             Found::Plain(text) => Ok(Some(text)),

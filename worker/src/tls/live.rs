@@ -27,10 +27,12 @@ struct Seen {
     broken: Option<String>,
 }
 
+type Make<T> = Box<dyn Fn(&Files) -> Result<T, TlsError> + Send + Sync>;
+
 /// A `T` made of files. Whoever took one before a change keeps it.
 pub struct Live<T> {
     files: Files,
-    make: Box<dyn Fn(&Files) -> Result<T, TlsError> + Send + Sync>,
+    make: Make<T>,
     now: ArcSwap<T>,
     seen: Mutex<Seen>,
 }
