@@ -141,7 +141,7 @@ fn extract(said: &Said<'_>) -> Result<(Arc<Route>, Facts), Problem> {
             (None, None) => return Err(Problem::new(Code::MissingFact).about(name)),
         };
         if let Some(field) = rule.vouched {
-            let vouched = said.peer.map_or(Ok(None), |peer| peer.says(field)).map_err(|()| malformed(name))?;
+            let vouched = said.peer.map_or(Ok(None), |peer| peer.says(field)).map_err(|_| malformed(name))?;
             if vouched.as_deref() != Some(&*text) {
                 return Err(Problem::new(Code::SessionConflict).about(name));
             }

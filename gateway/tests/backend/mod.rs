@@ -195,12 +195,13 @@ impl Backend {
             }
             let changes = {
                 let script = self.script();
-                script.meanwhile > 0 && script.finished.len() % script.meanwhile == 0
+                script.meanwhile > 0 && script.finished.len().is_multiple_of(script.meanwhile)
             };
             if changes {
                 self.change(resident);
             }
-            let outdated = answer["version"] != self.version(resident).to_string();
+            let now = self.version(resident).to_string();
+            let outdated = answer["version"].as_str() != Some(now.as_str());
             self.script().outdated += usize::from(outdated);
         }
         let cut = {

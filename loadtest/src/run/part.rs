@@ -172,7 +172,11 @@ mod tests {
         answers.socket.record(Duration::from_micros(1 + n));
         figures.starts[0].begun += 1;
         figures.starts[0].error.record(Duration::from_micros(n));
-        figures.sessions.entry((0, 0, 0)).or_default().count(if n % 5 == 0 { Left::Served } else { Left::Abandoned });
+        figures.sessions.entry((0, 0, 0)).or_default().count(if n.is_multiple_of(5) {
+            Left::Served
+        } else {
+            Left::Abandoned
+        });
         *figures.reasons.entry((outcome, format!("why {}", n % 4))).or_default() += 1;
         *figures.sheds.entry((rank, "busy".to_owned())).or_default() += 1;
         *figures.harms.entry((0, Harm::Stale)).or_default() += n % 2;
