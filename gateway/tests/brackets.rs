@@ -51,8 +51,10 @@ fn batch(residents: &[&str]) -> Value {
     json!({ "municipality": "991007", "residents": residents, "name": "夜間異動", "reason": "転入の処理" })
 }
 
+/// `r-N` asks at `K-N`.
 async fn ask(site: &Site, resident: &str, session: &str) -> Reply {
-    site.ask(Method::GET, &format!("/residents/{resident}"), Some((session, "K-1")), None).await
+    let kiosk = resident.replace("r-", "K-");
+    site.ask(Method::GET, &format!("/residents/{resident}"), Some((session, &kiosk)), None).await
 }
 
 /// Waits until `happened`; what it looks at moves by itself.
@@ -73,7 +75,7 @@ fn waiting(site: &Site) -> usize {
 async fn a_bracket_waits_for_what_runs_holds_what_comes_and_its_version_rules_from_then_on() {
     let site = Site::start().await;
     let operators = operators(&site);
-    let (one, two) = (site.open("K-1", "card-1").await, site.open("K-1", "card-2").await);
+    let (one, two) = (site.open("K-1", "card-1").await, site.open("K-2", "card-2").await);
     assert_eq!(ask(&site, "r-1", &one).await.status.as_u16(), 200);
 
     site.backend.hold();
@@ -110,7 +112,7 @@ async fn a_bracket_waits_for_what_runs_holds_what_comes_and_its_version_rules_fr
 async fn a_batch_that_is_not_heard_of_leaves_its_residents_refused_until_somebody_says_what_it_did() {
     let site = Site::start().await;
     let operators = operators(&site);
-    let (one, two) = (site.open("K-1", "card-1").await, site.open("K-1", "card-2").await);
+    let (one, two) = (site.open("K-1", "card-1").await, site.open("K-2", "card-2").await);
     assert_eq!(ask(&site, "r-1", &one).await.status.as_u16(), 200);
     assert_eq!(say(operators.clone(), "POST", "/v1/brackets", batch(&["r-1"])).await.0, 201);
     let held = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&one, "K-1")), None));

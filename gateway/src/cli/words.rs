@@ -84,6 +84,7 @@ mod tests {
             include_str!("../config/tenants.rs"),
             include_str!("../config/tenant_files.rs"),
             include_str!("../config/tls.rs"),
+            include_str!("../config/authority.rs"),
         ]
         .concat();
         for line in TABLE.lines() {

@@ -237,6 +237,7 @@ fn a_printed_age_speaks_of_other_members_only_if_it_is_a_time() {
     let says = |printed: &str, hanakos_mark: &str| {
         let mut scene = asked(&both);
         scene.reached.amended = vec![(scene.facts.residents[1].clone(), hanakos_mark.to_owned())];
+        scene.reached.feed = Some(if printed == "7" { "7" } else { "2026-11-22T10:00:00Z" }.to_owned());
         scene.headers.push(("x-as-of".to_owned(), printed.as_bytes().to_vec()));
         let checks = format!("version = false\n[as_of]\nheader = \"X-As-Of\"\nwatermark = \"feed\"\n{CHECKS}");
         scene.says(&plan(&checks), CheckName::AsOf, certificate(&[&both]))
@@ -244,6 +245,22 @@ fn a_printed_age_speaks_of_other_members_only_if_it_is_a_time() {
     assert_eq!(says("7", "3"), "unverifiable member_version_unknown", "hers, not his");
     assert_eq!(says("2026-11-22T10:00:00Z", "2026-11-22T09:00:00Z"), "match");
     assert_eq!(says("2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z"), "mismatch as_of");
+}
+
+/// A batch feed says how far the municipality's records are: whoever has not heard of it prints what was before.
+#[test]
+fn nothing_older_than_the_record_feed_passes_and_without_a_feed_nothing_does() {
+    let says = |printed: &str, feed: Option<&str>| {
+        let mut scene = asked(&[taro()]);
+        scene.reached.feed = feed.map(str::to_owned);
+        scene.headers.push(("x-as-of".to_owned(), printed.as_bytes().to_vec()));
+        let checks = format!("version = false\n[as_of]\nheader = \"X-As-Of\"\nwatermark = \"feed\"\n{CHECKS}");
+        scene.says(&plan(&checks), CheckName::AsOf, certificate(&[&[taro()]]))
+    };
+    assert_eq!(says("2026-11-22T10:00:00Z", None), "unverifiable feed_unknown");
+    assert_eq!(says("2026-11-22T10:00:00Z", Some("2026-11-22T10:00:00Z")), "match");
+    assert_eq!(says("2026-11-22T09:59:59Z", Some("2026-11-22T10:00:00Z")), "mismatch as_of");
+    assert_eq!(says("41", Some("2026-11-22T10:00:00Z")), "unverifiable as_of_not_comparable");
 }
 
 #[test]
