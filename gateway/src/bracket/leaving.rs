@@ -2,55 +2,91 @@
 //!
 //! For courtesy only: what comes too late is kept in by [`super::Brackets::keep_in`], whatever is counted here.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Answers under way, counted in two turns, so that whoever waits for those of now does not wait for those that follow.
+/// Answers under way, numbered as they came, so that whoever waits for those of now does not wait for those that follow.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
-    turn: AtomicUsize,
-    counts: [AtomicUsize; 2],
+    live: Mutex<Live>,
     gone: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    next: u64,
+    numbers: BTreeSet<u64>,
 }
 
 /// One answer under way.
 #[derive(Debug)]
 pub struct UnderWay {
     leaving: Arc<Leaving>,
-    odd: bool,
+    number: u64,
 }
 
 impl Leaving {
     pub(super) fn enter(self: &Arc<Self>) -> UnderWay {
-        let odd = self.turn.load(Ordering::SeqCst) % 2 == 1;
-        self.count(odd).fetch_add(1, Ordering::SeqCst);
-        UnderWay { leaving: self.clone(), odd }
+        let mut live = self.lock();
+        let number = live.next;
+        live.next += 1;
+        live.numbers.insert(number);
+        drop(live);
+        UnderWay { leaving: self.clone(), number }
     }
 
     /// Waits until everything that is under way now has left or was kept in.
     pub(super) async fn all_gone(&self) {
-        let odd = self.turn.fetch_add(1, Ordering::SeqCst) % 2 == 1;
+        let bound = self.lock().next;
         loop {
             let gone = self.gone.notified();
-            if self.count(odd).load(Ordering::SeqCst) == 0 {
+            if self.lock().numbers.first().is_none_or(|oldest| *oldest >= bound) {
                 return;
             }
             gone.await;
         }
     }
 
-    fn count(&self, odd: bool) -> &AtomicUsize {
-        let [even, other] = &self.counts;
-        if odd { other } else { even }
+    fn lock(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        if self.leaving.count(self.odd).fetch_sub(1, Ordering::SeqCst) == 1 {
+        let mut live = self.leaving.lock();
+        let was_oldest = live.numbers.first() == Some(&self.number);
+        live.numbers.remove(&self.number);
+        drop(live);
+        if was_oldest {
             self.leaving.gone.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_who_waits_waits_for_those_before_and_for_nobody_after() {
+        let leaving = Arc::new(Leaving::default());
+        let (first, second) = (leaving.enter(), leaving.enter());
+        let mut one = Box::pin(leaving.all_gone());
+        assert!(one.as_mut().now_or_never().is_none());
+        let third = leaving.enter();
+        let mut two = Box::pin(leaving.all_gone());
+        assert!(two.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(one.as_mut().now_or_never().is_none(), "the second is still under way");
+        drop(second);
+        assert!(one.as_mut().now_or_never().is_some(), "the third came later");
+        assert!(two.as_mut().now_or_never().is_none());
+        drop(third);
+        assert!(two.now_or_never().is_some());
     }
 }
