@@ -252,20 +252,16 @@ impl Brackets {
         let over = Entry::Over { id, stage: Stage::Closed, by: by.clone() };
         let bytes = over.to_bytes().ok_or(CloseError::NotDurable)?;
         self.log.append(&bytes).await.map_err(|NotDurable| CloseError::NotDurable)?;
-        let (before, lanes) = {
-            let state = self.lock();
-            let held = state.brackets.get(&id).ok_or(CloseError::Unknown(id))?;
-            (held.bracket.stage, held.lanes.keys().copied().collect())
-        };
-        let bracket = self.end(id, Stage::Closed, by).ok_or(CloseError::Unknown(id))?;
-        Ok((bracket, if before == Stage::Open { lanes } else { Vec::new() }))
+        self.end(id, Stage::Closed, by).ok_or(CloseError::Unknown(id))
     }
 
-    /// Nobody is held up by `id` any more.
-    pub(super) fn end(&self, id: BracketId, stage: Stage, by: Option<Word>) -> Option<Bracket> {
+    /// Nobody is held up by `id` any more; with the lanes that it still kept closed. Both in one step: lanes that expiry has opened
+    /// meanwhile are never opened twice, which would take them from another bracket.
+    pub(super) fn end(&self, id: BracketId, stage: Stage, by: Option<Word>) -> Option<(Bracket, Vec<LaneId>)> {
         let mut state = self.lock();
         let held = state.brackets.get_mut(&id)?;
         let lanes = std::mem::take(&mut held.lanes);
+        let closed = if held.bracket.stage == Stage::Open { lanes.keys().copied().collect() } else { Vec::new() };
         (held.bracket.stage, held.until) = (stage, None);
         held.bracket.ended = by.clone();
         let bracket = held.bracket.clone();
@@ -278,7 +274,7 @@ impl Brackets {
         {
             let _ = self.log.append_lazy(&entry);
         }
-        Some(bracket)
+        Some((bracket, closed))
     }
 
     /// One of its residents is not held up by `id` any more.

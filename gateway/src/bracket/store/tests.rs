@@ -87,6 +87,17 @@ async fn a_lane_is_free_when_the_last_of_its_brackets_is_over() {
     assert!(!brackets.keep_in([lane(1)].into_iter()));
 }
 
+/// The lanes of a bracket that expired were opened then: opened again, they would be taken from whoever else closed them.
+#[tokio::test]
+async fn lanes_are_to_be_opened_once_however_a_bracket_ends() {
+    let brackets = scripted(Scripted::new());
+    let (closed, expired) = (open(&brackets, &[1]).await, open(&brackets, &[1]).await);
+    assert_eq!(brackets.close(closed, None).await.unwrap().1, [lane(1)]);
+    assert_eq!(brackets.close(closed, None).await.unwrap().1, [], "said twice");
+    assert_eq!(brackets.give_up(expired, "expired").unwrap(), [lane(1)]);
+    assert_eq!(brackets.close(expired, None).await.unwrap().1, []);
+}
+
 #[tokio::test]
 async fn while_it_is_opening_what_ran_may_still_leave() {
     let brackets = scripted(Scripted::new());
