@@ -229,7 +229,7 @@ impl Gate {
         let parts = &*self.0;
         let route = bound.route();
         let series = parts.registry.route(&route.name);
-        let Attested { attestation, answer, job, before, after, times, settlement } = attested;
+        let Attested { attestation, answer, job, before, after, out_of_time, times, settlement } = attested;
         let mut stages = Stages::default();
         for (stage, spent) in [
             (Stage::Lane, times.lane),
@@ -290,7 +290,8 @@ impl Gate {
                 let mut kept = self.suspect(bound, &answered, observed, &judged.findings, reason, document);
                 // Nothing speaks against it: the time was over before everything could be asked.
                 let open = |f: &Finding| matches!(f.verdict, Verdict::Match | Verdict::Unverifiable { .. });
-                if seal.is_ok() && judged.findings.iter().all(open) && Instant::now() >= bound.context().deadline() {
+                let over = out_of_time || Instant::now() >= bound.context().deadline();
+                if seal.is_ok() && judged.findings.iter().all(open) && over {
                     kept.withheld = kept.withheld.late();
                 }
                 Err(Box::new(kept))

@@ -160,17 +160,20 @@ pub(crate) async fn run(
         }
         times.backend += watch.lap();
     }
-    let mut after = None;
+    let (mut after, mut out_of_time) = (None, false);
     if let Some(call) = &a.after {
+        let until_deadline = clock::after(clock::now(), call.timeout) >= a.deadline;
         let found = Box::pin(lookup::run(&owner, call, &a.standing, a.deadline, same(call))).await;
         if same(call) && matches!(found, Err(Unanswered::Indeterminate(_))) {
             settlement.rest_slot();
         }
+        let unasked = matches!(found, Err(Unanswered::NotBegun(NotBegun::NoTimeLeft | NotBegun::Expired)));
+        out_of_time = until_deadline && unasked;
         after = keep(found, settlement.channels());
         times.after = watch.lap();
     }
     let attestation = attest(a.binding, fence, a.epoch, &answer);
-    Ok(Attested { attestation, answer, job, before, after, times, settlement })
+    Ok(Attested { attestation, answer, job, before, after, out_of_time, times, settlement })
 }
 
 /// Whether it may begin at all: not draining, addressed to this ownership, somebody still waiting.

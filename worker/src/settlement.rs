@@ -44,6 +44,8 @@ pub struct Attested {
     pub before: Option<Answer>,
     /// The probe after, where it was asked for and answered.
     pub after: Option<Answer>,
+    /// The probe after was not made: before the deadline no time was left for one.
+    pub out_of_time: bool,
     /// How long each stage took.
     pub times: StageTimes,
     /// To be given back.

@@ -150,6 +150,7 @@ fn attested(bound: &Bound, answer: Answer) -> Attested {
         job: None,
         before: Some(lookup(resident)),
         after: Some(lookup(resident)),
+        out_of_time: false,
         times: StageTimes::default(),
         settlement: Settlement::of_nothing(),
     }
@@ -339,17 +340,19 @@ async fn what_is_said_while_the_intent_is_written_holds() {
 
 #[tokio::test]
 async fn time_that_ran_out_before_all_was_asked_is_expiry_and_excuses_no_mismatch() {
-    let ended = async |resident: &str, timeout, answered: bool| {
+    let ended = async |resident: &str, timeout, out_of_time: bool| {
         let bench = bench("enforce");
         let bound = bench.bound_at("inquiry", "1001", 1, "K-1", timeout);
         let mut fetched = inquiry(&bound, resident);
-        fetched.after = fetched.after.filter(|_| answered);
+        (fetched.after, fetched.out_of_time) = (None, out_of_time);
         let kept = bench.gate.decide(&bound, fetched).await.err().unwrap();
         (kept.reason(), kept.problem(&bound).code(), kept.evidence().is_some())
     };
     let (long, over) = (Duration::from_secs(30), Duration::ZERO);
     assert_eq!(ended("1001", long, false).await, ("version", Code::Withheld, true));
     assert_eq!(ended("1001", over, false).await, ("late", Code::Expired, true));
+    assert_eq!(ended("1001", long, true).await, ("late", Code::Expired, true), "not asked: no time was left for it");
+    assert_eq!(ended("1002", long, true).await, ("identity", Code::Withheld, true));
     assert_eq!(ended("1002", over, false).await, ("identity", Code::Withheld, true));
 }
 

@@ -247,3 +247,27 @@ async fn the_guard_inside_the_lane_stops_the_call() {
     assert!(backend.heard("/paper").is_empty());
     assert!(owner.lanes.is_idle());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_for_which_no_time_is_left_says_so_and_one_that_its_own_limit_ended_does_not() {
+    let (backend, state) = (Scripted::start(), tempfile::tempdir().unwrap());
+    let owner = owner_with(state.path(), &backend, |c| c.max_in_flight = 1);
+    backend.on("/hold", |_| Reply::ok("x").after(TIMEOUT * 2));
+    backend.on("/paper", |_| Reply::ok("x").after(SECOND));
+    let mut hold = assignment("/hold", &[9]);
+    (hold.deadline, hold.call.timeout) = (hold.deadline + TIMEOUT * 2, TIMEOUT * 3);
+    let holding = tokio::spawn(owner.assign(hold));
+    while backend.heard("/hold").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for (limit, out_of_time) in [(TIMEOUT, true), (SECOND, false)] {
+        let mut a = assignment("/paper", &[1]);
+        a.call.backend = "records".into();
+        a.after = Some(Call { timeout: limit, ..call("issuer", "/after") });
+        let attested = owner.assign(a).await.unwrap();
+        assert!(attested.after.is_none());
+        assert_eq!(attested.out_of_time, out_of_time, "{limit:?}");
+        attested.settlement.passed();
+    }
+    holding.await.unwrap().unwrap().settlement.passed();
+}
