@@ -21,7 +21,7 @@ impl Writer<'_> {
                 self.all
                     .seen
                     .get(*n)
-                    .is_some_and(|s| (200..300).contains(&s.exchange.status) && (!issue || s.paper.is_some()))
+                    .is_some_and(|s| (200..300).contains(&s.last.status) && (!issue || s.paper.is_some()))
             })
             .collect();
         let Some(first) = good.first().and_then(|n| self.all.seen.get(*n)) else {
@@ -37,11 +37,9 @@ impl Writer<'_> {
             out.push_str(&text);
             out.push('\n');
         };
-        let request_id = |s: &Seen<'_>| value(&s.asked, &Place::Header("x-request-id".to_owned())).map(str::to_owned);
         let echoes = |in_body: bool| {
             answered(&self.all.seen, &good, |leaf: &Leaf, one| {
-                matches!(leaf.place, Place::Body(_)) == in_body
-                    && request_id(one).as_deref() == Some(leaf.value.as_str())
+                matches!(leaf.place, Place::Body(_)) == in_body && one.request_ids().any(|id| *id == leaf.value)
             })
         };
         let echo = echoes(true).or_else(|| echoes(false));
@@ -77,7 +75,7 @@ impl Writer<'_> {
                 extractor(place),
                 sure(*fits, *fits)
             )),
-            None if exchanges.iter().all(|s| request_id(s).is_none()) => {
+            None if exchanges.iter().all(|s| s.request_ids().next().is_none()) => {
                 put("# echo: unknown, since no recorded request had an X-Request-Id; `record` adds one".to_owned());
             }
             None => {
@@ -85,9 +83,9 @@ impl Writer<'_> {
             }
         }
         let statuses: BTreeSet<u16> =
-            good.iter().filter_map(|n| self.all.seen.get(*n)).map(|s| s.exchange.status).collect();
+            good.iter().filter_map(|n| self.all.seen.get(*n)).map(|s| s.last.status).collect();
         let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
-        let media = first.media_type.as_ref().filter(|_| !first.exchange.answer.is_empty());
+        let media = first.media_type.as_ref().filter(|_| !first.last.answer.is_empty());
         let media = media.map(|media| format!(", media_type = {}", quoted(media))).unwrap_or_default();
         put(format!("shape = {{ status = [{}]{media} }}   # high: as recorded", statuses.join(", ")));
         let resident = self.town.lookups.iter().find(|lookup| lookup.name == "resident");
@@ -188,20 +186,32 @@ impl Writer<'_> {
         if !matches!(operation.what, What::Issue(_) | What::Open) {
             return;
         }
-        let noes: Vec<&&Seen<'_>> =
-            exchanges.iter().filter(|s| s.exchange.status >= 400 && s.paper.is_none()).collect();
         let is_code = |text: &str| {
             text.len() >= 3
                 && text.starts_with(|c: char| c.is_ascii_uppercase())
                 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         };
+        let session = self.town.learned.get(&Role::Session).map(|(place, _)| place);
+        let opened =
+            |s: &Seen<'_>| operation.what == What::Open && session.is_some_and(|at| value(&s.answered, at).is_some());
+        let code_of = |s: &Seen<'_>| {
+            s.answered.iter().find(|leaf| matches!(leaf.place, Place::Body(_)) && is_code(&leaf.value)).cloned()
+        };
+        let resident_of = |s: &Seen<'_>| {
+            let known = |leaf: &&Leaf| {
+                let known = self.town.visits.values().any(|visit| visit.get(&Role::Resident) == Some(&leaf.value));
+                matches!(leaf.place, Place::Body(_)) && known
+            };
+            s.answered.iter().find(known).cloned()
+        };
+        // Some say no under a good status: then a code and whom it is about are what makes it one.
+        let noes: Vec<&&Seen<'_>> = exchanges
+            .iter()
+            .filter(|s| s.paper.is_none() && !opened(s))
+            .filter(|s| s.last.status >= 400 || code_of(s).is_some() && resident_of(s).is_some())
+            .collect();
         let Some(first) = noes.first() else { return };
-        let code = first.answered.iter().find(|leaf| matches!(leaf.place, Place::Body(_)) && is_code(&leaf.value));
-        let resident = first.answered.iter().find(|leaf| {
-            let known = self.town.visits.values().any(|visit| visit.get(&Role::Resident) == Some(&leaf.value));
-            matches!(leaf.place, Place::Body(_)) && known
-        });
-        let (Some(code), Some(resident)) = (code, resident) else {
+        let (Some(code), Some(resident)) = (code_of(first), resident_of(first)) else {
             self.missing
                 .push(format!("routes.{name}: a refusal was recorded that does not say why and whom it is about"));
             return;
@@ -209,7 +219,7 @@ impl Writer<'_> {
         let codes: BTreeSet<&str> =
             noes.iter().filter_map(|s| value(&s.answered, &code.place)).filter(|text| is_code(text)).collect();
         let codes: Vec<String> = codes.into_iter().map(quoted).collect();
-        let statuses: BTreeSet<String> = noes.iter().map(|s| s.exchange.status.to_string()).collect();
+        let statuses: BTreeSet<String> = noes.iter().map(|s| s.last.status.to_string()).collect();
         let statuses: Vec<String> = statuses.into_iter().collect();
         let place = self.extractor(&code.place, first, &operation.path, None);
         let place = place.trim_matches(['{', '}', ' ']);

@@ -77,7 +77,7 @@ pub(super) struct Town {
 }
 
 /// Shorter values come again by chance.
-const LEAST_BYTES: usize = 4;
+pub(super) const LEAST_BYTES: usize = 4;
 
 impl Town {
     /// The visit that an exchange belongs to.
@@ -91,7 +91,7 @@ pub(super) fn value<'l>(leaves: &'l [Leaf], place: &Place) -> Option<&'l str> {
     leaves.iter().find(|leaf| leaf.place == *place).map(|leaf| leaf.value.as_str())
 }
 
-fn says(leaves: &[Leaf], value: &str) -> bool {
+pub(super) fn says(leaves: &[Leaf], value: &str) -> bool {
     leaves.iter().any(|leaf| leaf.value == value)
 }
 
@@ -297,6 +297,20 @@ fn by_kind(seen: &[Seen<'_>], operation: Operation) -> Vec<Operation> {
     parts.into_iter().map(part).collect()
 }
 
+/// Whether a word of `name` says that something ends.
+fn says_end(name: &str) -> bool {
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() || !c.is_ascii_alphabetic() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    let ends =
+        |word: &str| ["close", "logout", "logoff", "end", "exit", "finish"].iter().any(|end| word.starts_with(end));
+    words.split(|c: char| !c.is_ascii_alphabetic()).any(ends)
+}
+
 fn classify(seen: &[Seen<'_>], town: &Town, mut operation: Operation) -> Operation {
     let of = |n: &usize| seen.get(*n);
     if operation.what != What::Open {
@@ -322,11 +336,8 @@ fn classify(seen: &[Seen<'_>], town: &Town, mut operation: Operation) -> Operati
         return operation;
     }
     let has = |role| operation.says.contains_key(&role);
-    let ends = operation.method == "DELETE"
-        || operation.message.iter().any(|name| {
-            let name = name.to_ascii_lowercase();
-            ["close", "logout", "logoff", "end", "finish"].iter().any(|word| name.contains(word))
-        });
+    let called = operation.message.as_ref().or(operation.path.iter().flatten().next_back());
+    let ends = operation.method == "DELETE" || called.is_some_and(|name| says_end(name));
     let known: Vec<&Place> = operation.says.values().map(|(place, _)| place).collect();
     let says_more = operation.exchanges.iter().filter_map(of).any(|s| {
         s.asked

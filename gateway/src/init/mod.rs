@@ -2,8 +2,10 @@
 //! Guesses by which values come again where; decides nothing that a person must decide, and marks it.
 
 mod checks;
+mod fetch;
 mod flow;
 pub mod har;
+mod jobs;
 mod lookups;
 mod paper;
 mod read;

@@ -7,6 +7,7 @@ use sekisho_issuance::answer::{Body, Charset, Dialect, Format, Prefixes};
 use sekisho_issuance::document::{self, Document, Limits};
 
 use super::Recorded;
+use super::jobs::{self, Job};
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,12 @@ pub(super) struct Paper {
 /// One exchange, taken apart.
 pub(super) struct Seen<'e> {
     pub(super) exchange: &'e Recorded,
+    /// The exchange whose answer is the one to judge: another where a job's document was fetched later.
+    pub(super) last: &'e Recorded,
+    /// The request's `X-Request-Id`.
+    pub(super) request_id: Option<String>,
+    /// What came between being accepted and being fetched.
+    pub(super) job: Option<Box<Job<'e>>>,
     pub(super) segments: Vec<String>,
     pub(super) asked: Vec<Leaf>,
     pub(super) answered: Vec<Leaf>,
@@ -46,7 +53,15 @@ pub(super) struct Seen<'e> {
     pub(super) dialect: Option<(Format, Charset)>,
 }
 
-/// Everything that was read.
+impl Seen<'_> {
+    /// Which `X-Request-Id` its answer may bring back: every step of a job will have the same one.
+    pub(super) fn request_ids(&self) -> impl Iterator<Item = &String> {
+        let fetched = self.job.as_ref().and_then(|job| job.fetched.request_id.as_ref());
+        self.request_id.iter().chain(fetched)
+    }
+}
+
+/// Everything that was read; a job's steps are one exchange.
 pub(super) struct All<'e> {
     pub(super) seen: Vec<Seen<'e>>,
     pub(super) prefixes: Prefixes,
@@ -73,7 +88,7 @@ const PLUMBING: [&str; 14] = [
 pub(super) fn read(exchanges: &[Recorded]) -> All<'_> {
     let mut prefixes = Prefixes::default();
     let seen = exchanges.iter().map(|exchange| one(exchange, &mut prefixes)).collect();
-    All { seen, prefixes }
+    All { seen: jobs::fold(seen), prefixes }
 }
 
 fn one<'e>(exchange: &'e Recorded, prefixes: &mut Prefixes) -> Seen<'e> {
@@ -100,7 +115,9 @@ fn one<'e>(exchange: &'e Recorded, prefixes: &mut Prefixes) -> Seen<'e> {
     let dialect = request.or(answer).map(|(_, format, charset)| (format, charset));
     let media_type = header(&exchange.answer_headers, "content-type");
     let media_type = media_type.map(|said| said.split(';').next().unwrap_or("").trim().to_ascii_lowercase());
-    Seen { exchange, segments, asked, answered, message, paper, media_type, dialect }
+    let request_id = header(&exchange.headers, "x-request-id").map(str::to_owned);
+    let (last, job) = (exchange, None);
+    Seen { exchange, last, request_id, job, segments, asked, answered, message, paper, media_type, dialect }
 }
 
 fn header<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {

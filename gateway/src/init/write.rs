@@ -164,7 +164,7 @@ impl Writer<'_> {
         if at == 0 { "residents".to_owned() } else { format!("residents{}", at + 1) }
     }
 
-    fn dialect(&self, seen: &Seen<'_>) -> Option<&str> {
+    pub(super) fn dialect(&self, seen: &Seen<'_>) -> Option<&str> {
         let (format, charset) = seen.dialect?;
         self.dialects.get(&(format.name(), charset.name())).map(String::as_str)
     }
@@ -365,6 +365,7 @@ impl Writer<'_> {
             }
         }
         self.text.push_str(&out);
+        self.fetch(&name, operation, &exchanges);
         self.checks(&name, operation, &exchanges);
         self.refusals(&name, operation, &exchanges);
     }
@@ -417,7 +418,7 @@ fn unique(names: &mut BTreeSet<String>, name: String) -> String {
 }
 
 pub(super) fn papers_bytes(exchanges: &[&Seen<'_>]) -> (usize, usize) {
-    let sizes = exchanges.iter().filter(|s| s.paper.is_some()).map(|s| s.exchange.answer.len());
+    let sizes = exchanges.iter().filter(|s| s.paper.is_some()).map(|s| s.last.answer.len());
     sizes.fold((usize::MAX, 0), |(least, most), size| (least.min(size), most.max(size)))
 }
 
