@@ -117,6 +117,7 @@ fn attested(bound: &Bound, answer: Answer) -> Attested {
         job: None,
         before: Some(lookup()),
         after: Some(lookup()),
+        out_of_time: false,
         times: StageTimes::default(),
         settlement: Settlement::of_nothing(),
     }
