@@ -9,6 +9,9 @@
     reason = "tests fail by panicking"
 )]
 
+mod record;
+mod visits;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,10 +21,10 @@ use sekisho_gateway::init::{Proposal, Recorded, propose};
 use sekisho_gateway::server::pass_through::{Tell, listen, pass_through};
 use sekisho_loadtest::cluster::{Site, Town, TownPlan};
 use sekisho_loadtest::dialect::Dialect;
-use sekisho_loadtest::kiosk::{Kiosk, Patience, Said, Scope};
+use sekisho_loadtest::kiosk::{Kiosk, Said, Scope};
 use sekisho_loadtest::legacy::{Fault, FaultPlan, Form};
 
-const PATIENCE: Patience = Patience(Duration::from_secs(20));
+use visits::PATIENCE;
 
 /// A pass-through in front of `to`; what is exchanged is kept in `kept`.
 async fn recorder(to: std::net::SocketAddr, kept: &Arc<Mutex<Vec<Recorded>>>) -> std::net::SocketAddr {
@@ -33,61 +36,12 @@ async fn recorder(to: std::net::SocketAddr, kept: &Arc<Mutex<Vec<Recorded>>>) ->
     address
 }
 
-/// What a vendor records: a few visits at a kiosk, and the same people asked of the record system.
+/// What is said meanwhile, without a file in between.
 async fn recorded(town: &Town, dialect: Dialect) -> Vec<Recorded> {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let (issuer, records) = (recorder(town.issuer(), &kept).await, recorder(town.records(), &kept).await);
-    for (n, city) in town.cities().enumerate() {
-        for (m, person) in town.can_ask_for(city, Form::Tax).into_iter().take(3).enumerate() {
-            let mut kiosk = Kiosk::new(format!("K-{n}{m}07"), issuer, PATIENCE).speaking(dialect);
-            let (_, opened) = kiosk.open(town.card(person), town.city_code(person)).await;
-            let opened = opened.expect("the recorded backend is good");
-            kiosk.issue(&opened.session, "tax", Scope::Alone).await;
-            kiosk.issue(&opened.session, "resident-record", Scope::Alone).await;
-            kiosk.inquire(&opened.session, &opened.resident).await;
-            kiosk.close(&opened.session).await;
-            ask_records(records, dialect, town.card(person), &opened.resident).await;
-        }
-    }
-    // A lawful no.
-    let refused = (0..town.world().register().len()).filter_map(|no| town.world().sample(no));
-    let refused = refused.into_iter().find(|person| person.refusal.is_some()).expect("somebody is refused");
-    let mut kiosk = Kiosk::new("K-0907", issuer, PATIENCE).speaking(dialect);
-    let (_, opened) = kiosk.open(town.card(refused.no), town.city_code(refused.no)).await;
-    let opened = opened.expect("the recorded backend is good");
-    let said = kiosk.issue(&opened.session, "tax", Scope::Alone).await.said;
-    assert!(matches!(said, Said::Refused(code) if Some(&*code) == refused.refusal));
-    kiosk.close(&opened.session).await;
+    visits::all(town, issuer, records, dialect).await;
     std::mem::take(&mut *kept.lock().unwrap())
-}
-
-/// The two questions, as a vendor would ask them with `curl`.
-async fn ask_records(records: std::net::SocketAddr, dialect: Dialect, card: &str, resident: &str) {
-    let client = |request: String, body: Vec<u8>| async move {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = tokio::net::TcpStream::connect(records).await.unwrap();
-        let head = format!("{request}\r\nHost: records\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
-    };
-    if dialect != Dialect::Soap {
-        client(format!("GET /v2/cards/{card} HTTP/1.1"), Vec::new()).await;
-        return client(format!("GET /v2/residents/{resident} HTTP/1.1"), Vec::new()).await;
-    }
-    for (action, inside) in
-        [("Card", format!("<j:CardNo>{card}</j:CardNo>")), ("Inquiry", format!("<j:Number>{resident}</j:Number>"))]
-    {
-        let body = format!(
-            "<?xml version=\"1.0\" encoding=\"Shift_JIS\"?><s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" \
-             xmlns:j=\"urn:example:juki:1\"><s:Body><j:{action}>{inside}</j:{action}></s:Body></s:Envelope>"
-        );
-        let request = format!(
-            "POST /juki/{action} HTTP/1.1\r\nContent-Type: text/xml; charset=Shift_JIS\r\nSOAPAction: \"{action}\""
-        );
-        client(request, body.into_bytes()).await;
-    }
 }
 
 /// What the guide's reader writes: at most ten lines.
