@@ -1,12 +1,16 @@
 //! `sekisho-loadtest goodput`: the same backend behind HAProxy, Envoy, nginx, nobody and the gateway, at multiples of its capacity.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use crate::goodput::{Against, ContestPlan, Scenario, contest, goodput_page, goodput_table, verdict};
+use crate::cluster::Cores;
+use crate::goodput::{
+    Against, BenchPlan, ContestPlan, Ruling, Scenario, contest, goodput_page, goodput_table, one_city, one_city_lasts,
+    one_city_verdict, quick_backend, verdict,
+};
 use crate::legacy::ServiceTime;
 use crate::report::Progress;
 use crate::run::Exit;
@@ -25,8 +29,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Against::Haproxy, Against::Envoy, Against::Nginx, Against::None])]
     against: Vec<Against>,
     /// Measurements of each at each multiple, interleaved; the median counts.
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
+    runs: u64,
     /// Seconds that are counted of each measurement, after 2.5 that are not.
     #[arg(long, value_name = "N", default_value_t = 3.0)]
     seconds: f64,
@@ -50,6 +54,9 @@ pub(super) struct Args {
     /// those in `loadtest/peers/goodput`.
     #[arg(long, value_name = "DIR")]
     peers: Option<PathBuf>,
+    /// Pins nothing. Otherwise the generator has one core and what is measured another, where there are two.
+    #[arg(long)]
+    unpinned: bool,
     /// Writes a report here: one HTML file with plots.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -71,25 +78,31 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         "--multiples must lie between 0.1 and 100"
     );
     ensure!((0.5..=600.0).contains(&args.seconds), "--seconds must lie between 0.5 and 600");
-    ensure!(args.runs > 0, "--runs must be at least 1");
     let usual: (&[f64], f64) = match args.scenario {
         Scenario::Overload => (&[1.0, 2.0, 5.0, 10.0], 5.0),
-        Scenario::Stall | Scenario::Slow => (&[2.0], 2.0),
+        Scenario::Stall | Scenario::StallSettle | Scenario::Slow | Scenario::OneCity => (&[2.0], 2.0),
     };
+    let bench = BenchPlan {
+        seed: args.seed,
+        knee: KNEE,
+        service: SERVICE,
+        threads: args.threads.max(1),
+        templates: args.peers,
+        cores: if args.unpinned { Cores::default() } else { Cores::apart() },
+    };
+    if args.scenario == Scenario::OneCity {
+        return surge(bench, args.runs as usize, args.start_error, args.json.as_deref());
+    }
     let plan = ContestPlan {
         program: std::env::current_exe()?,
         multiples: if args.multiples.is_empty() { usual.0.to_vec() } else { args.multiples },
         scenario: args.scenario,
         against: args.against,
-        runs: args.runs,
+        runs: args.runs as usize,
         counted: Duration::from_secs_f64(args.seconds),
         sweep_at: Some(args.sweep_at.unwrap_or(usual.1)).filter(|at| *at > 0.0),
-        knee: KNEE,
-        service: SERVICE,
-        threads: args.threads.max(1),
-        seed: args.seed,
+        bench,
         envoy: args.envoy,
-        templates: args.peers,
         command: std::env::args().skip(1).fold("sekisho-loadtest".to_owned(), |all, one| format!("{all} {one}")),
     };
     println!("about {} s", plan.lasts().as_secs());
@@ -105,13 +118,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let wrong = found.rows.iter().any(|row| row.name == "sekisho" && row.wrong > 0);
     let late = found.rows.iter().any(|row| row.start_error_p999_ms > args.start_error || row.dropped > 0);
-    let exit = match () {
-        () if wrong => Exit::Harm,
-        () if late => Exit::Generator,
-        () if found.interrupted => Exit::Interrupted,
-        () if verdict(&found).iter().any(|ruling| !ruling.held) => Exit::Threshold,
-        () => Exit::Well,
-    };
+    let exit = exit(wrong, late, found.interrupted, &verdict(&found));
     if exit == Exit::Generator {
         println!(
             "the generator was late: start error p99.9 over {} ms in some row, or no kiosk was free",
@@ -120,4 +127,42 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     println!("exit {}", exit.code());
     Ok(ExitCode::from(exit.code()))
+}
+
+/// One city at twenty times its share.
+fn surge(bench: BenchPlan, runs: usize, start_error: f64, json: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let (knee, service) = quick_backend();
+    let bench = BenchPlan { knee, service, ..bench };
+    println!("about {} s", one_city_lasts(runs).as_secs());
+    let mut progress = Progress::new();
+    let program = std::env::current_exe()?;
+    let found = super::runtime()?.block_on(one_city(&program, &bench, runs, &mut progress))?;
+    progress.end();
+    println!("{}", found.cores);
+    let rulings = one_city_verdict(&found);
+    print_rulings(&rulings);
+    if let Some(file) = json {
+        std::fs::write(file, serde_json::to_string_pretty(&found)?).with_context(|| file.display().to_string())?;
+    }
+    let late = found.dropped > 0 || found.start_error_p999_ms.iter().any(|error| *error > start_error);
+    let exit = exit(found.wrong > 0, late, found.interrupted, &rulings);
+    println!("exit {}", exit.code());
+    Ok(ExitCode::from(exit.code()))
+}
+
+fn print_rulings(rulings: &[Ruling]) {
+    for ruling in rulings {
+        println!("{} {:<78} {}", if ruling.held { "PASS" } else { "FAIL" }, ruling.demand, ruling.measured);
+    }
+}
+
+/// By precedence.
+fn exit(wrong: bool, late: bool, interrupted: bool, rulings: &[Ruling]) -> Exit {
+    match () {
+        () if wrong => Exit::Harm,
+        () if late => Exit::Generator,
+        () if interrupted => Exit::Interrupted,
+        () if rulings.iter().any(|ruling| !ruling.held) => Exit::Threshold,
+        () => Exit::Well,
+    }
 }

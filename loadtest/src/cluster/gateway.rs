@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cores::Visiting;
 use super::process::{Process, StartError};
 
 /// How long a gateway may take to be ready; a debug build on a busy machine needs some of it.
@@ -16,6 +17,8 @@ pub struct Site {
     dir: PathBuf,
     /// Variables for the gateway's process.
     pub environment: Vec<(String, String)>,
+    /// The one core that it may run on.
+    pub core: Option<usize>,
 }
 
 /// A running gateway.
@@ -33,7 +36,7 @@ pub struct Gateway {
 impl Site {
     /// Writes `configuration` into `dir`. `program` is this very binary, which carries the gateway as a subcommand.
     pub fn prepare(program: &Path, dir: &Path, configuration: &toml::Table) -> Result<Self, StartError> {
-        let site = Self { program: program.to_owned(), dir: dir.to_owned(), environment: Vec::new() };
+        let site = Self { program: program.to_owned(), dir: dir.to_owned(), environment: Vec::new(), core: None };
         std::fs::create_dir_all(dir).map_err(|error| prepare(error.to_string()))?;
         site.configure(configuration)?;
         Ok(site)
@@ -73,7 +76,10 @@ impl Site {
         let environment: Vec<(&str, &str)> =
             self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let arguments = ["gateway", "run", "--config", &file];
-        let mut process = Process::start_with("gateway", &self.program, &arguments, &environment, &self.log())?;
+        let mut process = {
+            let _there = Visiting::core(self.core);
+            Process::start_with("gateway", &self.program, &arguments, &environment, &self.log())?
+        };
         let state = self.state();
         let published =
             |listener: &str| std::fs::read_to_string(state.join(listener)).ok()?.trim().parse::<SocketAddr>().ok();

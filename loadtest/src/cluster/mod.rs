@@ -1,6 +1,7 @@
 //! Real processes around the simulated backend: started, measured and killed by handle, never by name.
 
 mod admin;
+mod cores;
 mod gateway;
 mod peer;
 mod process;
@@ -9,6 +10,7 @@ mod protection;
 mod town;
 
 pub use admin::{Admin, OpenLatch};
+pub use cores::{Cores, Visiting, stay_on};
 pub use gateway::{Gateway, Site};
 pub use peer::Peer;
 pub use process::{Process, StartError, cpu_of_tree};

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cores::Visiting;
 use super::process::{Process, StartError};
 
 /// A kind of proxy to compare with.
@@ -49,7 +50,8 @@ impl Peer {
         places.map(|place| place.join(self.name())).find(|program| program.is_file())
     }
 
-    /// Starts it in front of `backend` from `template`, with its files in `dir`; `more` are places besides its addresses.
+    /// Starts it in front of `backend` from `template`, with its files in `dir`, on that core if one is named; `more` are places besides
+    /// its addresses.
     pub async fn start(
         self,
         program: &Path,
@@ -57,6 +59,7 @@ impl Peer {
         more: &[(String, String)],
         backend: SocketAddr,
         dir: &Path,
+        core: Option<usize>,
     ) -> Result<(Process, SocketAddr), StartError> {
         let prepare =
             |what: std::io::Error| StartError::Prepare { name: self.name().to_owned(), what: what.to_string() };
@@ -71,7 +74,11 @@ impl Peer {
             Self::Haproxy => vec!["-db", "-f", &file],
             Self::Envoy => vec!["-c", &file, "--concurrency", "1", "--disable-hot-restart", "-l", "error"],
         };
-        let mut process = Process::start(self.name(), program, &arguments, &dir.join(format!("{}.log", self.name())))?;
+        let log = dir.join(format!("{}.log", self.name()));
+        let mut process = {
+            let _there = Visiting::core(core);
+            Process::start(self.name(), program, &arguments, &log)?
+        };
         process.until_listening(listen, Duration::from_secs(20)).await?;
         Ok((process, listen))
     }

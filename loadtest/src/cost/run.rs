@@ -78,7 +78,7 @@ pub async fn compare(plan: &CostPlan, step: Step) -> anyhow::Result<Comparison> 
             comparison.absent.push(peer.name().to_owned());
             continue;
         };
-        let (process, address) = peer.start(&program, plain(peer), &[], town.issuer(), dir.path()).await?;
+        let (process, address) = peer.start(&program, plain(peer), &[], town.issuer(), dir.path(), None).await?;
         contestants.push(contestant(peer.name(), None, process, address, &town, plan.at_once).await?);
     }
     for (gate, place) in

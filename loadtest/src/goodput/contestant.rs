@@ -1,4 +1,4 @@
-//! What stands between kiosks and backend: started once, measured many times. Never decides what is measured.
+//! What stands between kiosks and backend: started for one measurement, ended after it. Never decides what is measured.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use toml::Value;
 
 use super::bench::{Bench, DEADLINE};
 use super::settings::Setting;
-use crate::cluster::{Peer, Process, Site, Town, protecting};
+use crate::cluster::{Peer, Process, Site, protecting};
 use crate::run::Standing;
 
 /// A kind of contestant.
@@ -65,7 +65,7 @@ pub(super) struct Contestant {
 impl Contestant {
     /// Nobody between.
     pub(super) fn nobody(bench: &Bench) -> Self {
-        Self { standing: standing("none", bench.town.issuer(), None, &bench.town), process: None }
+        Self { standing: standing("none", bench.town.issuer(), None, bench), process: None }
     }
 
     /// A peer with these settings.
@@ -74,11 +74,12 @@ impl Contestant {
         program: &Path,
         setting: &Setting,
         bench: &Bench,
+        capacity: f64,
         dir: &Path,
     ) -> anyhow::Result<Self> {
         let peer = against.peer().context("no peer")?;
-        let places = setting.places(bench.capacity);
-        let template = match &bench.templates {
+        let places = setting.places(capacity);
+        let template = match &bench.plan.templates {
             None => against.template().to_owned(),
             Some(own) => {
                 let file = own.join(peer.file());
@@ -86,17 +87,19 @@ impl Contestant {
             }
         };
         let (process, address) = peer
-            .start(program, &template, &places, bench.town.issuer(), dir)
+            .start(program, &template, &places, bench.town.issuer(), dir, bench.plan.cores.measured)
             .await
             .with_context(|| format!("{} with {setting}", against.name()))?;
-        Ok(Self { standing: standing(against.name(), address, None, &bench.town), process: Some(process) })
+        Ok(Self { standing: standing(against.name(), address, None, bench), process: Some(process) })
     }
 
-    /// The gateway: the worked configuration with this backend's limit and the deadline as every route's time-out.
-    pub(super) async fn gateway(program: &Path, bench: &Bench, dir: &Path) -> anyhow::Result<Self> {
-        let site = Site::prepare(program, dir, &configuration(bench)?)?;
+    /// The gateway: the worked configuration with this backend's limit and the deadline as every route's time-out; without the rest after a
+    /// time-out where the backend is said to need none.
+    pub(super) async fn gateway(program: &Path, bench: &Bench, settles: bool, dir: &Path) -> anyhow::Result<Self> {
+        let mut site = Site::prepare(program, dir, &configuration(bench, settles)?)?;
+        site.core = bench.plan.cores.measured;
         let gateway = site.start().await?;
-        let standing = standing("sekisho", gateway.kiosk_side, Some(gateway.metrics), &bench.town);
+        let standing = standing("sekisho", gateway.kiosk_side, Some(gateway.metrics), bench);
         Ok(Self { standing, process: Some(gateway.process) })
     }
 
@@ -118,19 +121,23 @@ fn standing(
     name: &str,
     target: std::net::SocketAddr,
     metrics: Option<std::net::SocketAddr>,
-    town: &Arc<Town>,
+    bench: &Bench,
 ) -> Standing {
-    Standing { target, metrics, name: name.to_owned(), town: Arc::clone(town) }
+    let (town, cores) = (Arc::clone(&bench.town), bench.plan.cores);
+    Standing { target, metrics, name: name.to_owned(), town, cores }
 }
 
-fn configuration(bench: &Bench) -> anyhow::Result<toml::Table> {
+fn configuration(bench: &Bench, settles: bool) -> anyhow::Result<toml::Table> {
     let mut table = protecting(&bench.town)?;
     let section = |table: &mut toml::Table, path: &[&str], key: &str, value: Value| {
         let found = path.iter().try_fold(table, |table, name| table.get_mut(*name).and_then(Value::as_table_mut));
         found.map(|table| table.insert(key.to_owned(), value)).map(drop).with_context(|| path.join("."))
     };
-    section(&mut table, &["backends", "issuer"], "max_in_flight", i64::try_from(bench.knee)?.into())?;
-    section(&mut table, &["server"], "threads", i64::try_from(bench.threads)?.into())?;
+    section(&mut table, &["backends", "issuer"], "max_in_flight", i64::try_from(bench.plan.knee)?.into())?;
+    section(&mut table, &["server"], "threads", i64::try_from(bench.plan.threads)?.into())?;
+    if !settles {
+        section(&mut table, &["backends", "issuer", "hazards"], "settle_after_timeout", "0s".into())?;
+    }
     let routes = table.get("routes").and_then(Value::as_table).context("routes")?;
     for route in routes.keys().cloned().collect::<Vec<_>>() {
         section(&mut table, &["routes", &route], "timeout", format!("{}ms", DEADLINE.as_millis()).into())?;

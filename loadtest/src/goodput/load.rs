@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 
-use super::bench::{Bench, DEADLINE};
+use super::bench::DEADLINE;
 use super::contestant::Contestant;
 use super::row::{Sample, share};
 use super::scenario::Scenario;
@@ -18,6 +18,8 @@ use crate::run::{Report, Stopped, run_at};
 pub(super) struct Load {
     /// Sessions begun per second, in multiples of the capacity.
     pub(super) multiple: f64,
+    /// Certificates a second: the same for everybody.
+    pub(super) capacity: f64,
     /// How long is counted.
     pub(super) counted: Duration,
     /// The same seed gives the same arrivals.
@@ -27,8 +29,8 @@ pub(super) struct Load {
 }
 
 /// The plan: people who open a session, think for a moment, ask for their certificate and take their card out.
-fn plan(load: &Load, capacity: f64) -> anyhow::Result<Plan> {
-    let rate = format!("{{ from = \"{:.3}/s\", shape = \"poisson\" }}", load.multiple * capacity);
+fn plan(load: &Load) -> anyhow::Result<Plan> {
+    let rate = format!("{{ from = \"{:.3}/s\", shape = \"poisson\" }}", load.multiple * load.capacity);
     let text = format!(
         "name = \"goodput\"\nwhy = \"{} times the capacity.\"\nseed = {}\n\
          [kiosk]\nsteps = [\"open\", \"issue\", \"confirm\"]\nthink = \"lognormal 200ms p99 600ms\"\npatience = \"{}ms\"\n\
@@ -44,14 +46,14 @@ fn plan(load: &Load, capacity: f64) -> anyhow::Result<Plan> {
 }
 
 /// Loads the contestant. `None`: somebody interrupted it.
-pub(super) async fn measure(contestant: &Contestant, load: &Load, bench: &Bench) -> anyhow::Result<Option<Sample>> {
+pub(super) async fn measure(contestant: &Contestant, load: &Load) -> anyhow::Result<Option<Sample>> {
     let tally = Arc::new(Mutex::new(Tally::new(load.scenario.window(load.counted), DEADLINE)));
     let heard = {
         let tally = Arc::clone(&tally);
         move |heard: &_| tally.lock().unwrap_or_else(PoisonError::into_inner).hear(heard)
     };
     let (cpu, idle, began) = (contestant.cpu(), idle_time(), Instant::now());
-    let report = run_at(plan(load, bench.capacity)?, &contestant.standing, heard).await?;
+    let report = run_at(plan(load)?, &contestant.standing, heard).await?;
     let took = began.elapsed();
     let used = contestant.cpu().saturating_sub(cpu);
     if report.stopped == Some(Stopped::Interrupted) {
@@ -63,13 +65,14 @@ pub(super) async fn measure(contestant: &Contestant, load: &Load, bench: &Bench)
     });
     let tally = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let begun = report.stages.first().context("no stage")?.begun;
-    let offered = begun as f64 / load.scenario.lasts(load.counted).as_secs_f64() / bench.capacity;
+    let offered = begun as f64 / load.scenario.lasts(load.counted).as_secs_f64() / load.capacity;
     Ok(Some(sample(&tally, &report, offered, used.as_secs_f64() / took.as_secs_f64(), busy)))
 }
 
 fn sample(tally: &Tally, report: &Report, offered: f64, cpu: f64, busy: Option<f64>) -> Sample {
     let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
     Sample {
+        capacity_before: None,
         papers_per_second: tally.papers as f64 / tally.seconds(),
         offered,
         started: tally.started,
@@ -102,11 +105,17 @@ mod tests {
 
     #[test]
     fn the_plan_offers_the_multiple_as_long_as_it_is_counted_and_longer() {
-        let load = Load { multiple: 2.0, counted: Duration::from_secs(3), seed: 7, scenario: Scenario::Overload };
-        let stalled = plan(&Load { scenario: Scenario::Stall, ..load }, 150.0).unwrap();
+        let load = Load {
+            multiple: 2.0,
+            capacity: 150.0,
+            counted: Duration::from_secs(3),
+            seed: 7,
+            scenario: Scenario::Overload,
+        };
+        let stalled = plan(&Load { scenario: Scenario::Stall, ..load }).unwrap();
         assert_eq!((stalled.faults.len(), stalled.faults[0].lasts), (1, Duration::from_secs(8)));
-        assert_eq!(plan(&Load { scenario: Scenario::Slow, ..load }, 150.0).unwrap().faults.len(), 1);
-        let plan = plan(&load, 150.0).unwrap();
+        assert_eq!(plan(&Load { scenario: Scenario::Slow, ..load }).unwrap().faults.len(), 1);
+        let plan = plan(&load).unwrap();
         assert_eq!(plan.lasts(), Duration::from_millis(5_700));
         assert_eq!(plan.behaviour.patience, DEADLINE);
         let arrivals = plan.stages.first().unwrap().curve.arrivals();

@@ -15,11 +15,12 @@ pub fn goodput_page(contest: &Contest) -> String {
         page,
         "<h1>Sekisho 関所: goodput under overload</h1><p>The same backend behind each, at multiples of its capacity. \
          Capacity: {:.1} certificates a second, measured {} times in this run, straight and closed loop at the knee.</p>\
-         <p>Scenario: {}. Backend: {}.</p><p class=\"dim\">{} · {} · sekisho-loadtest {} · <code>{}</code></p>",
+         <p>Scenario: {}. Backend: {}. Cores: {}.</p><p class=\"dim\">{} · {} · sekisho-loadtest {} · <code>{}</code></p>",
         contest.capacity,
         contest.capacities.len(),
         escape(&contest.scenario),
         escape(&contest.backend),
+        escape(&contest.cores),
         escape(&contest.started),
         escape(&contest.machine),
         escape(&contest.version),

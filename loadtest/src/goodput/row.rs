@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 /// One measurement of one contestant.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sample {
+    /// Certificates a second of its own backend before, closed loop at the knee.
+    pub(super) capacity_before: Option<f64>,
     /// Certificates in their deadline.
     pub(super) papers_per_second: f64,
     /// Sessions begun, in multiples of the capacity.
@@ -43,6 +45,10 @@ pub struct Row {
     pub goodput_least: f64,
     /// Of the best run.
     pub goodput_most: f64,
+    /// Of the least able of its backends before, over the capacity.
+    pub backend_least: Option<f64>,
+    /// Of the most able.
+    pub backend_most: Option<f64>,
     /// Offered, in multiples of the capacity.
     pub offered: f64,
     /// Steps of started sessions that were answered well in their deadline, of all of all runs.
@@ -103,11 +109,13 @@ pub struct Contest {
     pub version: String,
     /// What happened to the backend.
     pub scenario: String,
+    /// Who ran on which core.
+    pub cores: String,
     /// What the backend is like.
     pub backend: String,
     /// The command that does the same again.
     pub command: String,
-    /// Certificates a second at the knee: every measurement.
+    /// Certificates a second at the knee: the first backend's, then of every measurement's own backend before it.
     pub capacities: Vec<f64>,
     /// Their median, which everything is held against.
     pub capacity: f64,
@@ -145,6 +153,7 @@ impl Row {
         let some = |value: fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(value).collect());
         let sum = |value: fn(&Sample) -> u64| samples.iter().map(value).sum::<u64>();
         let goodputs = || samples.iter().map(|sample| sample.papers_per_second / capacity);
+        let befores = || samples.iter().filter_map(|sample| sample.capacity_before).map(|before| before / capacity);
         Self {
             name: name.to_owned(),
             multiple,
@@ -152,6 +161,8 @@ impl Row {
             goodput: median(goodputs().collect()).unwrap_or(0.0),
             goodput_least: goodputs().fold(f64::INFINITY, f64::min),
             goodput_most: goodputs().fold(0.0, f64::max),
+            backend_least: befores().reduce(f64::min),
+            backend_most: befores().reduce(f64::max),
             offered: all(|sample| sample.offered),
             started_well: share(sum(|sample| sample.started_well), sum(|sample| sample.started)),
             started: sum(|sample| sample.started),
@@ -183,6 +194,9 @@ mod tests {
     fn a_row_holds_medians_of_rates_and_sums_of_harms() {
         let sample =
             |papers_per_second, wrong, no_p99_ms| Sample { papers_per_second, wrong, no_p99_ms, ..Sample::default() };
+        let before = |capacity_before| Sample { capacity_before: Some(capacity_before), ..Sample::default() };
+        let row = Row::of("x", 2.0, &[before(99.0), before(104.0), before(100.0)], 100.0);
+        assert_eq!((row.backend_least, row.backend_most), (Some(0.99), Some(1.04)));
         let samples = [sample(90.0, 0, None), sample(100.0, 1, Some(4.0)), sample(20.0, 0, Some(2.0))];
         let row = Row::of("x", 2.0, &samples, 100.0);
         assert_eq!((row.goodput, row.goodput_least, row.goodput_most), (0.9, 0.2, 1.0));

@@ -9,8 +9,10 @@ pub(super) const WARM: Duration = Duration::from_millis(2500);
 const TAIL: Duration = Duration::from_millis(200);
 const STALL: Duration = Duration::from_secs(8);
 const SLOW: Duration = Duration::from_secs(15);
-/// After a stall: a second for slots that rest after a time-out, as the worked configuration lets them, and one to recover.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(2);
+/// After a stall.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(1);
+/// `settle_after_timeout` of the worked configuration: so long a slot rests after a time-out.
+const SETTLES: Duration = Duration::from_secs(1);
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -18,10 +20,14 @@ pub enum Scenario {
     /// Nothing but too many people.
     #[default]
     Overload,
-    /// The backend freezes for 8 s, then answers all that it holds; what counts begins 2 s after that.
+    /// The backend freezes for 8 s, then answers all that it holds; what counts begins 1 s after that. It needs no rest after a time-out.
     Stall,
+    /// The same where a slot rests 1 s after a time-out (`settle_after_timeout`); what counts begins 2 s after the freeze.
+    StallSettle,
     /// The backend takes twice as long for 15 s; these count.
     Slow,
+    /// Three cities, of which one comes at twenty times its share; the success of the others counts. The gateway alone.
+    OneCity,
 }
 
 impl Scenario {
@@ -30,16 +36,25 @@ impl Scenario {
         match self {
             Self::Overload => "overload",
             Self::Stall => "stall",
+            Self::StallSettle => "stall-settle",
             Self::Slow => "slow",
+            Self::OneCity => "one-city",
         }
+    }
+
+    /// Whether slots of the gateway rest after a time-out, as in the worked configuration.
+    pub(super) fn settles(self) -> bool {
+        self != Self::Stall
     }
 
     /// What counts of a measurement.
     pub(super) fn window(self, counted: Duration) -> Range<Duration> {
+        let from = |start: Duration, lasts: Duration| start..start + lasts;
         match self {
-            Self::Overload => WARM..WARM + counted,
-            Self::Stall => WARM + STALL + RECOVERS_WITHIN..WARM + STALL + RECOVERS_WITHIN + counted,
-            Self::Slow => WARM..WARM + SLOW,
+            Self::Overload | Self::OneCity => from(WARM, counted),
+            Self::Stall => from(WARM + STALL + RECOVERS_WITHIN, counted),
+            Self::StallSettle => from(WARM + STALL + SETTLES + RECOVERS_WITHIN, counted),
+            Self::Slow => from(WARM, SLOW),
         }
     }
 
@@ -51,8 +66,8 @@ impl Scenario {
     /// The plan's `[[fault]]`.
     pub(super) fn fault(self) -> String {
         let (what, lasts) = match self {
-            Self::Overload => return String::new(),
-            Self::Stall => ("\"backend-stall\"", STALL),
+            Self::Overload | Self::OneCity => return String::new(),
+            Self::Stall | Self::StallSettle => ("\"backend-stall\"", STALL),
             Self::Slow => ("\"backend-slow\"\nfactor = 2", SLOW),
         };
         format!("[[fault]]\nat = \"load+{}ms\"\nfor = \"{}ms\"\nwhat = {what}\n", WARM.as_millis(), lasts.as_millis())
@@ -66,10 +81,11 @@ mod tests {
     #[test]
     fn what_counts_lies_within_what_is_measured_and_where_it_belongs() {
         let counted = Duration::from_secs(3);
-        for scenario in [Scenario::Overload, Scenario::Stall, Scenario::Slow] {
+        for scenario in [Scenario::Overload, Scenario::Stall, Scenario::StallSettle, Scenario::Slow] {
             assert!(scenario.window(counted).end < scenario.lasts(counted));
         }
-        assert_eq!(Scenario::Stall.window(counted).start, Duration::from_millis(12_500), "2 s after the thaw");
+        assert_eq!(Scenario::Stall.window(counted).start, Duration::from_millis(11_500), "1 s after the thaw");
+        assert_eq!(Scenario::StallSettle.window(counted).start, Duration::from_millis(12_500), "settle + 1 s after it");
         assert_eq!(Scenario::Slow.window(counted).end, Duration::from_millis(17_500), "as long as it is slow");
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn ms(time: Option<f64>) -> String {
 pub(super) const LEGEND: &str = "Goodput: certificates in their deadline, in per cent of the capacity (least and best run in brackets). Started: steps of started \
 sessions that were answered well in their deadline, in per cent. Admitted: answers other than an early no that were good and in their deadline, in per cent. No: from the first byte \
 sent to a complete early no, at the kiosk's socket. Errors: answers that were neither good nor an early no, silence until the deadline included, in per cent of all. CPU: cores that the \
-contestant itself used. Busy: of the whole machine; near 100 % its times are the machine's. Medians of the runs; started and admitted over all runs, noes, wrong and dropped their sums.";
+contestant itself used. Busy: of the whole machine; near 100 % its times are the machine's. Backend: the least and the most that its own backends did straight before it, in per cent of the capacity. Medians of the runs; started and admitted over all runs, noes, wrong and dropped their sums.";
 
 /// The whole contest.
 pub fn goodput_table(contest: &Contest) -> String {
@@ -27,11 +27,14 @@ pub fn goodput_table(contest: &Contest) -> String {
     };
     line(format!("{}, sekisho-loadtest {}, {}", contest.machine, contest.version, contest.started));
     line(format!("scenario {}; backend: {}", contest.scenario, contest.backend));
-    let capacities: Vec<String> = contest.capacities.iter().map(|capacity| format!("{capacity:.1}")).collect();
+    line(contest.cores.clone());
+    let capacities = || contest.capacities.iter().copied();
     line(format!(
-        "capacity {:.1} certificates/s (closed loop at the knee, straight; each time: {})",
+        "capacity {:.1} certificates/s (closed loop at the knee, straight; median of {} backends, {:.1} to {:.1})",
         contest.capacity,
-        capacities.join(", ")
+        contest.capacities.len(),
+        capacities().reduce(f64::min).unwrap_or(0.0),
+        capacities().reduce(f64::max).unwrap_or(0.0),
     ));
     if !contest.sweep.is_empty() {
         line(format!("\nsettings, one measurement each at {}x:", contest.swept_at));
@@ -49,7 +52,7 @@ pub fn goodput_table(contest: &Contest) -> String {
         }
     }
     line(format!(
-        "\n{:>5} {:<8} {:>7} {:>17} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7} {:>5} {:>7} {:>5} {:>5}  start error p99.9 ms",
+        "\n{:>5} {:<8} {:>7} {:>17} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7} {:>5} {:>7} {:>5} {:>5} {:>9}  start error p99.9 ms",
         "load",
         "",
         "goodput",
@@ -63,13 +66,14 @@ pub fn goodput_table(contest: &Contest) -> String {
         "wrong",
         "errors",
         "CPU",
-        "busy"
+        "busy",
+        "backend"
     ));
     let mut last = None;
     for row in &contest.rows {
         let first_of_multiple = last.replace(row.multiple) != Some(row.multiple);
         line(format!(
-            "{:>5} {:<8} {:>7} {:>17} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7} {:>5} {:>7} {:>5.2} {:>5}  {:.2}{}",
+            "{:>5} {:<8} {:>7} {:>17} {:>8} {:>8} {:>9} {:>9} {:>9} {:>7} {:>5} {:>7} {:>5.2} {:>5} {:>9}  {:.2}{}",
             if first_of_multiple { format!("{}x", row.multiple) } else { String::new() },
             row.name,
             percent(Some(row.goodput)),
@@ -84,6 +88,9 @@ pub fn goodput_table(contest: &Contest) -> String {
             percent(Some(row.errors)),
             row.cpu,
             row.busy.map_or_else(|| "-".to_owned(), |busy| format!("{:.0}%", busy * 100.0)),
+            row.backend_least
+                .zip(row.backend_most)
+                .map_or_else(|| "-".to_owned(), |(least, most)| format!("{:.0}..{:.0}", least * 100.0, most * 100.0)),
             row.start_error_p999_ms,
             if row.dropped > 0 { format!("  {} starts without a kiosk", row.dropped) } else { String::new() }
         ));
@@ -93,8 +100,8 @@ pub fn goodput_table(contest: &Contest) -> String {
     contest.examples.iter().for_each(|example| line(format!("  {example}")));
     line(String::new());
     for ruling in verdict(contest) {
-        let word = if ruling.held { "ok    " } else { "BROKEN" };
-        line(format!("{word} {:<68} {}", ruling.demand, ruling.measured));
+        let word = if ruling.held { "PASS" } else { "FAIL" };
+        line(format!("{word} {:<78} {}", ruling.demand, ruling.measured));
     }
     if contest.interrupted {
         line("INTERRUPTED: the figures are those until then".to_owned());

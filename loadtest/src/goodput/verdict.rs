@@ -22,6 +22,9 @@ const WELL: f64 = 0.999;
 /// The longest that all but one in a hundred may wait for their no at the highest multiple.
 const NO_P99_MS: f64 = 5.0;
 
+/// As far apart from the others a measurement's own backend may be.
+const EQUAL_BACKENDS: f64 = 0.06;
+
 /// After a stall, goodput over capacity.
 const AFTER_A_STALL: f64 = 0.95;
 /// While the backend is slow, of the best static limit's goodput.
@@ -30,7 +33,10 @@ const OF_THE_BEST_STATIC: f64 = 0.92;
 /// Every demand that the scenario and these multiples let us hold against the rows.
 pub fn verdict(contest: &Contest) -> Vec<Ruling> {
     match contest.scenario.as_str() {
-        "stall" => faulty(contest, |row, _| (AFTER_A_STALL, row.goodput, "goodput from 2 s after a stall")),
+        "stall" => faulty(contest, |row, _| (AFTER_A_STALL, row.goodput, "goodput from 1 s after a stall of 8 s")),
+        "stall-settle" => faulty(contest, |row, _| {
+            (AFTER_A_STALL, row.goodput, "goodput from settle_after_timeout (1 s) + 1 s after a stall of 8 s")
+        }),
         "slow" => faulty(contest, |row, haproxy| {
             let share = haproxy.map_or(0.0, |haproxy| row.goodput / haproxy.goodput.max(f64::MIN_POSITIVE));
             (OF_THE_BEST_STATIC, share, "of HAProxy's goodput, the best static limit, while the backend is slow")
@@ -55,7 +61,19 @@ fn faulty(contest: &Contest, of: impl Fn(&Row, Option<&Row>) -> (f64, f64, &'sta
     };
     let mut rulings: Vec<Ruling> = own.iter().map(rule).collect();
     rulings.push(harmless(&own));
+    rulings.extend(equal_backends(contest));
     rulings
+}
+
+/// Whether everybody had a backend that was as able as the others': else the figures are of the machine.
+fn equal_backends(contest: &Contest) -> Option<Ruling> {
+    let least = contest.rows.iter().filter_map(|row| row.backend_least).reduce(f64::min)?;
+    let most = contest.rows.iter().filter_map(|row| row.backend_most).reduce(f64::max)?;
+    Some(Ruling {
+        demand: format!("every backend within {:.0} % of the capacity before its measurement", EQUAL_BACKENDS * 100.0),
+        measured: format!("{:.1} to {:.1} %", least * 100.0, most * 100.0),
+        held: (least - 1.0).abs().max((most - 1.0).abs()) <= EQUAL_BACKENDS,
+    })
 }
 
 fn harmless(own: &[&Row]) -> Ruling {
@@ -106,6 +124,7 @@ fn overload(contest: &Contest) -> Vec<Ruling> {
         }
     }
     rulings.push(harmless(&own));
+    rulings.extend(equal_backends(contest));
     rulings
 }
 
@@ -152,6 +171,9 @@ mod tests {
         }
         let peer = row("haproxy", 10.0, 0.96, 1.0, 4.0);
         assert_eq!(broken(vec![peer, row("sekisho", 10.0, 0.96, 1.0, 4.5)]).len(), 1, "a peer as good in all three");
+        let unequal =
+            Row { backend_least: Some(0.65), backend_most: Some(1.0), ..row("sekisho", 10.0, 0.96, 1.0, 4.5) };
+        assert_eq!(broken(vec![unequal]).len(), 1, "a backend that somebody else had thrashed");
         let wrong = Row { wrong: 1, ..row("sekisho", 1.0, 0.9, 1.0, 1.0) };
         assert_eq!(broken(vec![wrong]).len(), 1);
     }
@@ -163,6 +185,6 @@ mod tests {
             let contest = Contest { rows: rows.clone(), scenario: scenario.into(), ..Contest::default() };
             verdict(&contest).iter().all(|ruling| ruling.held)
         };
-        assert!(held("slow") && !held("stall"));
+        assert!(held("slow") && !held("stall") && !held("stall-settle"));
     }
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rand::Rng;
-use tokio::sync::Notify;
 
 /// The backend's time for one certificate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,7 +44,6 @@ impl ServiceTime {
 #[derive(Debug, Default)]
 pub(super) struct Server {
     in_service: AtomicUsize,
-    emptied: Notify,
 }
 
 /// A place taken at the server; given back on drop.
@@ -67,13 +65,8 @@ impl Server {
     pub(super) async fn work(&self, time: &ServiceTime, factor: f64) {
         let time = time.draw(self.in_service.load(Ordering::Relaxed)).mul_f64(factor);
         if !time.is_zero() {
-            tokio::select! { () = tokio::time::sleep(time) => {}, () = self.emptied.notified() => {} }
+            tokio::time::sleep(time).await;
         }
-    }
-
-    /// Whatever is being worked on is done at once.
-    pub(super) fn empty(&self) {
-        self.emptied.notify_waiters();
     }
 }
 
@@ -88,19 +81,6 @@ mod tests {
         assert!(throughput(32) > throughput(16));
         assert!(throughput(128) < throughput(32));
         assert!(ServiceTime::INSTANT.draw(1000).is_zero());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_being_worked_on_is_done_at_once_when_the_server_is_emptied() {
-        let (server, time) = (Server::default(), ServiceTime { sigma: 0.0, ..ServiceTime::default() });
-        let before = tokio::time::Instant::now();
-        let long = ServiceTime { median: Duration::from_secs(100), ..time };
-        tokio::join!(server.work(&long, 1.0), async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            server.empty();
-        });
-        server.work(&time, 1.0).await;
-        assert_eq!(before.elapsed().as_millis(), 1_002, "who comes later works as long as ever");
     }
 
     #[tokio::test(start_paused = true)]

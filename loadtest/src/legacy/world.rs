@@ -164,11 +164,6 @@ impl World {
         self.cities.iter().for_each(|city| city.machine.repair());
     }
 
-    /// Whatever the issuer is working on is done at once: what one measurement left behind does not slow the next one.
-    pub fn empty(&self) {
-        self.cities.iter().for_each(|city| city.machine.server.empty());
-    }
-
     /// What the world was made from.
     pub fn config(&self) -> &WorldConfig {
         &self.config

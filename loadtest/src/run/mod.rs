@@ -50,6 +50,7 @@ use reconcile::Scrape;
 use series::Seconds;
 use site::Tested;
 
+use crate::cluster::stay_on;
 use crate::plan::Plan;
 
 /// How long the gateway may take to finish what nobody waits for any more.
@@ -154,9 +155,11 @@ async fn gather(
     heard: impl FnMut(&Heard) + Send + 'static,
 ) -> anyhow::Result<Gathered> {
     let Beginning { began, share } = beginning;
+    let core = tested.cores.generator;
     let generator = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("generator")
+        .on_thread_start(move || stay_on(core))
         .enable_all()
         .build()
         .context("cannot start the generator")?;
@@ -201,7 +204,10 @@ async fn gather(
     });
     let pacing = std::thread::Builder::new().name("pacer".to_owned()).spawn({
         let (ground, handle, tracker) = (Arc::clone(&ground), generator.handle().clone(), tracker.clone());
-        move || pacer::pace(&ground, &handle, &tracker)
+        move || {
+            stay_on(core);
+            pacer::pace(&ground, &handle, &tracker);
+        }
     })?;
     joined(pacing).await?;
     tracker.close();

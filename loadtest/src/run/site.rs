@@ -12,7 +12,7 @@ use super::people::People;
 use super::reconcile::{Scrape, resolve, scrape};
 use super::residents::{has_reader, read};
 use crate::auditor::TextAuditor;
-use crate::cluster::{Gateway, Site, Town, protecting};
+use crate::cluster::{Cores, Gateway, Site, Town, protecting};
 use crate::legacy::{ServiceTime, WorldConfig};
 use crate::plan::{Address, Plan, Simulated};
 
@@ -22,6 +22,8 @@ pub(super) struct Tested {
     pub(super) shown_as: String,
     pub(super) town: Option<Arc<Town>>,
     pub(super) by_text: TextAuditor,
+    /// Where the generator runs.
+    pub(super) cores: Cores,
     metrics: Option<Address>,
     gateway: Option<Gateway>,
     admin_key: Option<String>,
@@ -45,6 +47,7 @@ impl Tested {
                 shown_as,
                 town: Some(town),
                 by_text,
+                cores: Cores::default(),
                 metrics: None,
                 gateway: None,
                 admin_key: None,
@@ -65,6 +68,7 @@ impl Tested {
             shown_as: "its own gateway in front of the simulated backend".to_owned(),
             town: Some(town),
             by_text: TextAuditor::default(),
+            cores: Cores::default(),
             metrics: Some(metrics),
             admin_key: Some(site.admin_key()?),
             gateway: Some(gateway),
@@ -80,6 +84,7 @@ impl Tested {
             shown_as: name.to_owned(),
             town: Some(Arc::clone(town)),
             by_text: TextAuditor::default(),
+            cores: Cores::default(),
             metrics,
             gateway: None,
             admin_key: None,
@@ -104,6 +109,7 @@ impl Tested {
             shown_as: url.to_string(),
             town: None,
             by_text: TextAuditor::new(listed),
+            cores: Cores::default(),
             metrics: plan.target.metrics.clone(),
             gateway: None,
             admin_key: None,
