@@ -7,6 +7,7 @@ use sekisho_issuance::binding::{Binding, BindingKey};
 use sekisho_issuance::context::RequestContext;
 use sekisho_issuance::request::Facts;
 
+use crate::canary::Visit;
 use crate::route::{Mode, Route};
 use crate::tenant::Tenant;
 
@@ -20,6 +21,7 @@ pub struct Bound {
     binding: Binding,
     nonce: u128,
     correlation: Option<HeaderValue>,
+    canary: Option<Arc<str>>,
 }
 
 impl Bound {
@@ -34,7 +36,12 @@ impl Bound {
         correlation: Option<HeaderValue>,
     ) -> Self {
         let binding = Binding::seal(key, &context, &route.name, &facts, nonce);
-        Self { context, facts, route, tenant, binding, nonce, correlation }
+        Self { context, facts, route, tenant, binding, nonce, correlation, canary: None }
+    }
+
+    /// The same as a canary's, where `visit` says so.
+    pub fn asked_by(self, visit: Option<&Visit>) -> Self {
+        Self { canary: visit.map(|visit| visit.canary().clone()), ..self }
     }
 
     /// Who, when, until when.
@@ -70,6 +77,11 @@ impl Bound {
     /// The client's own correlation id.
     pub fn correlation(&self) -> Option<&HeaderValue> {
         self.correlation.as_ref()
+    }
+
+    /// The canary that asks, where no kiosk does.
+    pub fn canary(&self) -> Option<&Arc<str>> {
+        self.canary.as_ref()
     }
 
     /// Enforce, unless route and municipality both observe.

@@ -26,6 +26,7 @@ use crate::layer::bind::{Prepared, render, unanswered_lookup};
 use crate::layer::{Known, Reply};
 
 use crate::problem::{Code, Problem};
+use crate::release::{Genuine, Specimen};
 use crate::route::{FactName, Household, Lookup, Mode, Route};
 use crate::template::Marks;
 use presence::{Opened, end_closed_session, open, step_up, still};
@@ -113,7 +114,8 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
             tenant.clone(),
             rand::random(),
             known.correlation.clone(),
-        );
+        )
+        .asked_by(known.canary.as_deref());
         let assignment = assignment(&known, &bound, &call, household, permit.standing())?;
         match known.edge.owner.assign(assignment).await {
             Ok(attested) => break (bound, attested),
@@ -123,11 +125,15 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
             }
         }
     };
+    let genuine = known.canary.as_ref().filter(|_| route.operation == Operation::Issue).map(|_| Genuine::of(&attested));
     let judged = judge(&known, &bound, attested, proven_by, &kiosk, &mut permit).await;
     if judged.is_err()
         && let Some(session) = &facts.session
     {
         known.edge.sessions.end(known.config.session_scope, facts.kiosk.as_ref(), session);
+    }
+    if let (Some(visit), Some(genuine), Ok(_)) = (&known.canary, genuine, &judged) {
+        visit.keep(Specimen::new(bound, genuine));
     }
     judged.map(|mut reply| {
         reply.permit = Some(permit);
@@ -156,6 +162,9 @@ async fn judge(
         Opened::Full => return Err(Problem::because(Code::Shed, "memory")),
     };
     let contradicted = contradiction.is_some();
+    if let (Some(visit), Some(session)) = (&known.canary, &session) {
+        visit.opened(session);
+    }
     let _under_way = known.edge.brackets.under_way();
     let ended = match gate.decide_with(bound, attested, contradiction).await {
         // `observe` lets an answer through, never a session that is another's.

@@ -16,6 +16,7 @@ use sekisho_worker::owner::{Owner, OwnerConfig, StartError};
 use sekisho_worker::standing::Rank;
 
 use crate::bracket::Brackets;
+use crate::canary::Board;
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::drain::Drain;
@@ -62,6 +63,8 @@ pub struct Edge {
     pub brackets: Arc<Brackets>,
     /// What lets an answer leave.
     pub gate: Gate,
+    /// What canaries saw.
+    pub canaries: Arc<Board>,
     binding_key: BindingKey,
     lane_key: LaneKey,
     job_salt: u128,
@@ -99,6 +102,8 @@ impl Edge {
         let owner = Owner::start(owner)?;
         declare(&registry, &config);
         registry.gauge(name::RELOAD_SUCCESS, &[]).set(1.0);
+        let canaries = Arc::new(Board::default());
+        canaries.keep(config.canaries.values(), &registry, Instant::now());
         let config = Arc::new(config);
         gate.in_force().set(config.clone());
         let edge = Arc::new(Self {
@@ -117,12 +122,15 @@ impl Edge {
             switches,
             brackets,
             gate,
+            canaries: canaries.clone(),
             binding_key: BindingKey::new(rand::random()),
             lane_key: state.keys().lane.clone(),
             job_salt: state.keys().record.digest("job", &[]),
             epoch: state.epoch(),
         });
+        edge.registry.before_scrape(move |registry| canaries.publish(registry, Instant::now()));
         tokio::spawn(crate::manifest::watch(Arc::downgrade(&edge)));
+        tokio::spawn(crate::canary::watch(Arc::downgrade(&edge)));
         Ok(edge)
     }
 
@@ -139,6 +147,7 @@ impl Edge {
         self.owner.reconfigure(worker_backends(&config, &self.gate));
         declare(&self.registry, &config);
         self.enforced.add(&config);
+        self.canaries.keep(config.canaries.values(), &self.registry, Instant::now());
         let config = Arc::new(config);
         self.gate.in_force().set(config.clone());
         self.config.store(config);
@@ -296,6 +305,7 @@ fn declare(registry: &Registry, config: &Config) {
         routes: config.routes.iter().map(|r| (r.name.clone(), r.operation)).collect(),
         tenants: enabled.map(|t| (t.code, t.name.clone(), t.mode, kinds.clone())).collect(),
         backends: config.backends.keys().map(AsRef::as_ref).collect(),
+        canaries: config.canaries.keys().map(AsRef::as_ref).collect(),
     });
 }
 

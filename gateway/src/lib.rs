@@ -6,6 +6,7 @@ pub mod admin;
 pub mod body;
 pub mod bound;
 pub mod bracket;
+pub mod canary;
 pub mod capture;
 pub mod cli;
 pub mod clock;

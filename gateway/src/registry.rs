@@ -42,6 +42,9 @@ pub struct Registry {
     tenants: ArcSwap<HashMap<MunicipalityCode, Arc<TenantSeries>>>,
     nowhere: Arc<RouteSeries>,
     nobody: Arc<TenantSeries>,
+    uncounted_route: Arc<RouteSeries>,
+    /// Published nowhere.
+    uncounted_tenant: Arc<TenantSeries>,
     arrivals: Counter,
     in_flight: Gauge,
     declaring: Mutex<()>,
@@ -60,6 +63,8 @@ pub struct Enabled<'a> {
     pub tenants: Vec<(MunicipalityCode, Arc<str>, crate::route::Mode, Vec<DocumentKind>)>,
     /// Configured backends.
     pub backends: Vec<&'a str>,
+    /// Configured canaries.
+    pub canaries: Vec<&'a str>,
 }
 
 impl Registry {
@@ -95,6 +100,7 @@ impl Registry {
         let nowhere = Arc::new(RouteSeries::new(maker, "none", "none"));
         let nobody = Arc::new(TenantSeries::new(maker, None));
         let (arrivals, in_flight) = (maker.counter(name::ARRIVALS, vec![]), maker.gauge(name::IN_FLIGHT, vec![]));
+        let uncounted_tenant = Arc::new(TenantSeries::new(maker, None));
         maker.zero_closed_series();
         Self {
             handle: recorder.handle(),
@@ -103,6 +109,8 @@ impl Registry {
             tenants: ArcSwap::default(),
             nowhere,
             nobody,
+            uncounted_route: Arc::new(RouteSeries::silent()),
+            uncounted_tenant,
             arrivals,
             in_flight,
             declaring: Mutex::new(()),
@@ -136,7 +144,8 @@ impl Registry {
             maker.gauge(name::TENANT_INFO, vec![label("municipality", code.as_str()), label("name", printed)]).set(1.0);
         }
         self.tenants.store(Arc::new(tenants));
-        maker.zero_backend_series(&enabled.backends);
+        maker.zero_series_of(&enabled.backends, |values| matches!(values, LabelValues::Backends));
+        maker.zero_series_of(&enabled.canaries, |values| matches!(values, LabelValues::Canaries));
     }
 
     /// The series of a route; an undeclared name is counted under `none`.
@@ -147,6 +156,16 @@ impl Registry {
     /// The series of a municipality; an unknown one is counted under `none`.
     pub fn tenant(&self, code: Option<MunicipalityCode>) -> Arc<TenantSeries> {
         code.and_then(|c| self.tenants.load().get(&c).cloned()).unwrap_or_else(|| self.nobody.clone())
+    }
+
+    /// Where a canary's answers are counted: in no series.
+    pub fn uncounted_route(&self) -> Arc<RouteSeries> {
+        self.uncounted_route.clone()
+    }
+
+    /// The same for documents.
+    pub fn uncounted_tenant(&self) -> Arc<TenantSeries> {
+        self.uncounted_tenant.clone()
     }
 
     /// A declared counter that is not counted per request; for the hot path keep the handle.
@@ -217,18 +236,18 @@ impl Maker<'_> {
         }
     }
 
-    /// Series labelled with a backend exist for every configured one.
-    fn zero_backend_series(self, backends: &[&str]) {
-        let by_backend = |m: &&MetricDef| {
-            m.labels.iter().any(|l| matches!(l.values, LabelValues::Backends))
-                && m.labels.iter().all(|l| matches!(l.values, LabelValues::Backends) || l.values.closed().is_some())
+    /// Series labelled with a configured name (a backend, a canary) exist for every one of `names`.
+    fn zero_series_of(self, names: &[&str], one: impl Fn(LabelValues) -> bool) {
+        let named = |m: &&MetricDef| {
+            m.labels.iter().any(|l| one(l.values))
+                && m.labels.iter().all(|l| one(l.values) || l.values.closed().is_some())
         };
-        for metric in ALL.iter().filter(by_backend) {
-            self.zero(metric, &mut Vec::new(), backends);
+        for metric in ALL.iter().filter(named) {
+            self.zero(metric, &mut Vec::new(), names);
         }
     }
 
-    fn zero(self, metric: &MetricDef, labels: &mut Vec<Label>, backends: &[&str]) {
+    fn zero(self, metric: &MetricDef, labels: &mut Vec<Label>, names: &[&str]) {
         let Some(next) = metric.labels.get(labels.len()) else {
             match metric.kind {
                 MetricKind::Counter => drop(self.counter(metric.name, labels.clone())),
@@ -238,12 +257,12 @@ impl Maker<'_> {
             return;
         };
         let values: Vec<&str> = match next.values {
-            LabelValues::Backends => backends.to_vec(),
+            LabelValues::Backends | LabelValues::Canaries => names.to_vec(),
             other => other.closed().unwrap_or_default(),
         };
         for value in values {
             labels.push(label(next.name, value));
-            self.zero(metric, labels, backends);
+            self.zero(metric, labels, names);
             labels.pop();
         }
     }

@@ -5,6 +5,7 @@
 mod in_force;
 mod judge;
 mod sealing;
+mod trial;
 mod verify;
 mod withheld;
 
@@ -28,7 +29,7 @@ use crate::evidence::{self, EvidenceStore};
 use crate::latch::{EvidenceId, Failure, Latches, Setting};
 use crate::outcome::Outcome;
 use crate::record::{Fate, Intent, Memory, Record, Records, RecordsError};
-use crate::registry::{DocumentKind, Registry, Stage, name};
+use crate::registry::{DocumentKind, Registry, RouteSeries, Stage, name};
 use crate::response;
 use crate::state_dir::{Keys, StateDir};
 use crate::switch::Switches;
@@ -36,6 +37,7 @@ use crate::telemetry::Stages;
 
 pub use in_force::InForce;
 pub use judge::{Answered, What};
+pub use trial::{Genuine, Specimen, Trial};
 pub use verify::{Pass, Released};
 pub use withheld::{Gone, Withheld};
 
@@ -228,7 +230,7 @@ impl Gate {
         let began = Instant::now();
         let parts = &*self.0;
         let route = bound.route();
-        let series = parts.registry.route(&route.name);
+        let series = route_series(parts, bound);
         let Attested { attestation, answer, job, before, after, out_of_time, times, settlement } = attested;
         let mut stages = Stages::default();
         for (stage, spent) in [
@@ -241,7 +243,7 @@ impl Gate {
             stages.add(stage, spent);
         }
         let seal = judge::seal(bound, parts.epoch, &attestation, answer.body.as_slice());
-        let fetched = judge::Fetched { attestation, answer, job, before, after };
+        let fetched = judge::Fetched { attestation, answer, job, before, after, trial: false };
         let mut judged = judge::judge(parts, bound, fetched, &times);
         if let Some(found) = found {
             judged.answered.about.findings.push((&found).into());
@@ -260,7 +262,10 @@ impl Gate {
         if seal == Err("fence") {
             parts.registry.counter(name::FENCE_REJECTIONS, &[("place", "gate")]).increment(1);
         }
-        let tenant = parts.registry.tenant(bound.facts().municipality);
+        let tenant = match bound.canary() {
+            Some(_) => parts.registry.uncounted_tenant(),
+            None => parts.registry.tenant(bound.facts().municipality),
+        };
         let must_be_checked = route.operation.speaks_of_resident();
         let marks = judged.marks;
         let observed = judged.observed;
@@ -378,7 +383,7 @@ impl Gate {
         });
         let mut response = response::write(bound, released, finish);
         let spent = began.elapsed();
-        parts.registry.route(&route.name).stage(Stage::Release, spent);
+        route_series(parts, bound).stage(Stage::Release, spent);
         stages.add(Stage::Release, spent);
         response.extensions_mut().insert(stages);
         Ok(Outgoing { response, outcome, reason })
@@ -430,6 +435,14 @@ impl Gate {
         if self.0.records.append_lazy(&result).is_err() {
             tracing::error!(request = %bound.context().id(), "the result of a release could not be recorded");
         }
+    }
+}
+
+/// Under which series an answer is counted: a canary's under none of the kiosks'.
+fn route_series(parts: &GateParts, bound: &Bound) -> Arc<RouteSeries> {
+    match bound.canary() {
+        Some(_) => parts.registry.uncounted_route(),
+        None => parts.registry.route(&bound.route().name),
     }
 }
 

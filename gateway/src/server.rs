@@ -218,14 +218,15 @@ impl hyper::service::Service<http::Request<Incoming>> for Requests {
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let arrived_at = self.edge.clock.now();
         let (edge, peer) = (self.edge.clone(), self.peer.clone());
-        let inbound = Inbound { edge, id: mint(arrived_at), arrived: Instant::now(), arrived_at, peer, request };
+        let (id, arrived) = (mint(arrived_at), Instant::now());
+        let inbound = Inbound { edge, id, arrived, arrived_at, peer, canary: None, request };
         let (answered, sending) = (stack().call(inbound), self.sending.clone());
         Box::pin(async move { Ok(answered.await?.map(|body| sending.answer(body))) })
     }
 }
 
 /// A UUIDv7 (RFC 9562, 5.7). Its 74 random bits come from the thread's generator, which makes no system call for each.
-fn mint(at: Timestamp) -> RequestId {
+pub(crate) fn mint(at: Timestamp) -> RequestId {
     let millis = u64::try_from(at.as_millisecond()).unwrap_or(0);
     let random = rand::random::<[u8; 10]>();
     RequestId::from_u128(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().as_u128())

@@ -46,6 +46,19 @@ impl Peer {
         Identity::read(der).map(Self)
     }
 
+    /// What a canary would show: it says `said` and nothing else, and no authority has signed it. Never of a connection.
+    pub(crate) fn of_canary(said: &[(ClientField, &str)]) -> Self {
+        let all = |wanted| said.iter().filter(move |(field, _)| *field == wanted).map(|(_, text)| (*text).to_owned());
+        Self(Identity {
+            san_uri: all(ClientField::SanUri).collect(),
+            san_dns: all(ClientField::SanDns).collect(),
+            subject_cn: all(ClientField::SubjectCn).collect(),
+            sha256: all(ClientField::Sha256).next().unwrap_or_default(),
+            from: Timestamp::UNIX_EPOCH,
+            until: Timestamp::UNIX_EPOCH,
+        })
+    }
+
     /// The one value of `field`; `Ok(None)` = it has none, none where it has none.
     pub fn says(&self, field: ClientField) -> Result<Option<Cow<'_, str>>, Several> {
         let several = match field {

@@ -182,11 +182,15 @@ pub(super) fn body(
     Some(text)
 }
 
-fn pattern(placed: &Placed<&str>, place: Place, found: &mut Findings) -> Option<Pattern> {
+pub(super) fn pattern(placed: &Placed<&str>, place: Place, found: &mut Findings) -> Option<Pattern> {
     Pattern::compile(placed.value, place).map_err(|why| placed.wrong(found, why, "{resident}")).ok()
 }
 
-fn patterns<'a>(section: Option<Section<'a>>, place: Place, found: &mut Findings) -> Vec<(Placed<&'a str>, Pattern)> {
+pub(super) fn patterns<'a>(
+    section: Option<Section<'a>>,
+    place: Place,
+    found: &mut Findings,
+) -> Vec<(Placed<&'a str>, Pattern)> {
     let mut patterns = Vec::new();
     for (name, value) in section.iter().flat_map(Section::entries) {
         match value.get_ref() {

@@ -3,6 +3,7 @@
 mod audit;
 mod authority;
 mod backends;
+mod canaries;
 mod clock;
 mod dialects;
 mod facts;
@@ -27,10 +28,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sekisho_issuance::id::MunicipalityCode;
+use sekisho_issuance::id::{KioskId, MunicipalityCode};
 use sekisho_worker::tls::{BackendTls, Refreshed};
 use toml::de::DeTable;
 
+use crate::canary::Canary;
 use crate::clock::Trust;
 use crate::route::{FactName, Mode, Routes};
 use crate::session::Scope;
@@ -69,6 +71,8 @@ pub struct Config {
     pub backends: BTreeMap<Arc<str>, Backend>,
     /// Declared operations.
     pub routes: Routes,
+    /// Synthetic residents whose documents are asked for on a schedule.
+    pub canaries: BTreeMap<Arc<str>, Arc<Canary>>,
     /// Whether session ids are unique by themselves.
     pub session_scope: Scope,
     /// Municipalities.
@@ -125,6 +129,11 @@ impl TlsSide<'_> {
 }
 
 impl Config {
+    /// Whether a canary stands at that kiosk.
+    pub fn is_canarys(&self, kiosk: &KioskId) -> bool {
+        self.canaries.values().any(|canary| canary.kiosks.contains(kiosk))
+    }
+
     /// Every side on which TLS is spoken.
     pub fn tls(&self) -> impl Iterator<Item = TlsSide<'_>> {
         let kiosks = self.listeners.server.tls.as_deref().map(TlsSide::Kiosks);
@@ -186,6 +195,7 @@ fn parse_into(text: &str, found: &mut Findings) -> Result<Config, Vec<Mistake>> 
             "[routes.NAME]",
         );
     }
+    let canaries = canaries::read(&mut root, &routes, found);
     root.finish(found);
     let mut mistakes = std::mem::take(&mut found.mistakes);
     let mut notes = std::mem::take(&mut found.notes);
@@ -204,6 +214,7 @@ fn parse_into(text: &str, found: &mut Findings) -> Result<Config, Vec<Mistake>> 
                 audit,
                 backends,
                 routes,
+                canaries,
                 session_scope,
                 tenants,
                 tenant_files,

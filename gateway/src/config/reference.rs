@@ -71,11 +71,12 @@ fn shown(path: &str) -> String {
     // A key may be called `name` too: that is the last part of its path.
     let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
     let table: Vec<&str> = table.split('.').filter(|part| !part.is_empty()).map(name).collect();
-    let key = if ["backends", "lookups", "routes", "problems", "dialects"].contains(&table.join(".").as_str()) {
-        "NAME"
-    } else {
-        key
-    };
+    let key =
+        if ["backends", "lookups", "routes", "problems", "dialects", "canaries"].contains(&table.join(".").as_str()) {
+            "NAME"
+        } else {
+            key
+        };
     table.into_iter().chain([key]).collect::<Vec<_>>().join(".").replace("991007", "CODE")
 }
 

@@ -9,6 +9,7 @@ use sekisho_issuance::request::Operation;
 use super::*;
 use crate::edge::tests::CONFIG;
 
+mod canaries;
 mod dialects;
 mod fetch;
 

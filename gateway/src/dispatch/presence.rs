@@ -104,8 +104,9 @@ pub(super) fn open(
     let now = Instant::now();
     match known.edge.sessions.open(config.session_scope, &session, pin, config.listeners.sessions, now) {
         Ok(()) => {
-            // Whoever was let in is counted on until the session ends.
-            known.edge.sessions.promise(config.session_scope, Some(kiosk), &session, permit.opened());
+            // Whoever was let in is counted on until the session ends; nobody thinks as canaries do.
+            let promise = if known.canary.is_none() { permit.opened() } else { None };
+            known.edge.sessions.promise(config.session_scope, Some(kiosk), &session, promise);
             Opened::Pinned(session)
         }
         Err(Refused::Full) => Opened::Full,

@@ -34,8 +34,10 @@ where
     let known = allowed.asked.received.known.clone();
     let route = allowed.asked.received.matched.route.clone();
     let facts = &allowed.asked.facts;
-    let started = allowed.asked.pin.is_some() || route.operation == Operation::Close;
-    let mut rank = rank(route.operation, started);
+    // Nobody stands waiting for a canary: it comes last in everything, and is shed for anybody.
+    let nobody_waits = known.canary.is_some();
+    let started = !nobody_waits && (allowed.asked.pin.is_some() || route.operation == Operation::Close);
+    let mut rank = if nobody_waits { Rank::Batch } else { rank(route.operation, started) };
     let now = Instant::now();
     if known.context.deadline() <= now {
         return Err(Problem::new(Code::Expired));
@@ -127,7 +129,7 @@ impl Permit {
         bytes: Place,
     ) -> Self {
         standing.ticket = ticket.as_ref().map(Ticket::number);
-        if operation == Operation::Open {
+        if operation == Operation::Open && standing.rank != Rank::Batch {
             // A session is started from here on, also at the authority that says whose card it is.
             standing.rank = standing.rank.min(Rank::Started);
         }

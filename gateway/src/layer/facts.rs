@@ -32,6 +32,11 @@ where
 fn ask(mut received: Received) -> Result<Asked, Problem> {
     let (route, mut facts) = Said::of(&received).extract()?;
     received.matched.route = route;
+    let known = &received.known;
+    if known.canary.is_none() && facts.kiosk.as_ref().is_some_and(|kiosk| known.config.is_canarys(kiosk)) {
+        // Where canaries stand nobody else does: whoever says so would end their sessions.
+        return Err(refuse(&received, Refused::Kiosk));
+    }
     let mut pin = None;
     let route = &received.matched.route;
     if let (Some(session), true) = (&facts.session, route.operation != Operation::Open) {

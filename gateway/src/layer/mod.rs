@@ -25,6 +25,7 @@ use sekisho_issuance::request::Facts;
 use tower::Service;
 
 use crate::body::Body;
+use crate::canary::Visit;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::outcome::Outcome;
@@ -46,6 +47,8 @@ pub struct Inbound<B> {
     pub arrived_at: Timestamp,
     /// Who is at the other end of its connection, where TLS says so.
     pub peer: Option<Arc<Peer>>,
+    /// The canary's visit that it is, where it came over no connection.
+    pub canary: Option<Arc<Visit>>,
     /// Head and body, the body not yet read.
     pub request: Request<B>,
 }
@@ -63,6 +66,8 @@ pub struct Known {
     pub correlation: Option<HeaderValue>,
     /// Who is at the other end of the connection, where TLS says so.
     pub peer: Option<Arc<Peer>>,
+    /// The canary's visit that it is, where no kiosk asks.
+    pub canary: Option<Arc<Visit>>,
 }
 
 /// A request with its identity and its declared operation.

@@ -9,6 +9,7 @@ use tower::Service;
 
 use super::{Correlated, Reply, admission};
 use crate::body::Held;
+use crate::canary::Visit;
 use crate::edge::Edge;
 use crate::outcome::Outcome;
 use crate::problem::{Problem, ProblemTemplate};
@@ -24,11 +25,16 @@ struct Ending {
     context: RequestContext,
     /// Says under which route it is counted, where only the request itself did.
     choice: Option<Choice>,
+    /// Who hears of it instead of the counters and the log.
+    canary: Option<Arc<Visit>>,
 }
 
 impl Ending {
     fn end(&mut self, outcome: Outcome, reason: &'static str, status: u16, stages: Option<&Stages>) {
         let Some(mut arrival) = self.arrival.take() else { return };
+        if let Some(visit) = self.canary.as_ref().filter(|_| outcome != Outcome::Cancelled) {
+            visit.ended(outcome, reason);
+        }
         if let Some(route) = self.choice.as_ref().and_then(Choice::made) {
             arrival.on(&route.name);
         }
@@ -36,7 +42,9 @@ impl Ending {
         let took = arrival.end(outcome, reason);
         let (request, route) = (self.context.id(), series.route());
         let trace = self.context.trace().trace_id;
-        self.edge.registry.log.write(&RequestLine { request, trace, route, outcome, reason, status, took, stages });
+        if self.canary.is_none() {
+            self.edge.registry.log.write(&RequestLine { request, trace, route, outcome, reason, status, took, stages });
+        }
         // The gate records what came to it; early noes and malformed requests are only counted.
         if matches!(outcome, Outcome::Failed | Outcome::Expired | Outcome::Indeterminate | Outcome::Cancelled) {
             let ended = Ended {
@@ -46,6 +54,7 @@ impl Ending {
                 route: route.to_owned(),
                 outcome: outcome.name().to_owned(),
                 reason: reason.to_owned(),
+                canary: self.canary.as_ref().map(|visit| visit.canary().to_string()),
             };
             if self.edge.gate.records().append_lazy(&Record::Ended(ended)).is_err() {
                 tracing::error!(%request, "the end of a request could not be recorded");
@@ -71,7 +80,12 @@ where
     S: Service<Correlated<B>, Response = Reply, Error = Problem>,
 {
     let known = &correlated.known;
-    let mut arrival = known.edge.registry.arrive(known.context.arrived());
+    let canary = known.canary.clone();
+    let mut arrival = match canary {
+        // What a canary meets is said by the canary, and no kiosk's figure moves.
+        Some(_) => known.edge.registry.arrive_uncounted(known.context.arrived()),
+        None => known.edge.registry.arrive(known.context.arrived()),
+    };
     let mut choice = None;
     let template = match &correlated.route {
         Ok(matched) => {
@@ -83,7 +97,7 @@ where
     };
     let id = known.context.id();
     let mut ending =
-        Ending { arrival: Some(arrival), edge: known.edge.clone(), context: known.context.clone(), choice };
+        Ending { arrival: Some(arrival), edge: known.edge.clone(), context: known.context.clone(), choice, canary };
     let correlation = known.correlation.clone();
     let template: &ProblemTemplate = &template;
     let (mut response, outcome, reason, permit) = match next.call(correlated).await {

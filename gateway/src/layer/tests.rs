@@ -20,7 +20,15 @@ pub(crate) fn inbound(
 ) -> Inbound<Full<Bytes>> {
     let id = RequestId::from_u128(uuid::Uuid::now_v7().as_u128());
     let (arrived, arrived_at) = (Instant::now(), Timestamp::now());
-    Inbound { edge: edge.clone(), id, arrived, arrived_at, peer: None, request: request(method, path, headers, body) }
+    Inbound {
+        edge: edge.clone(),
+        id,
+        arrived,
+        arrived_at,
+        peer: None,
+        canary: None,
+        request: request(method, path, headers, body),
+    }
 }
 
 pub(crate) fn correlated(
@@ -30,13 +38,13 @@ pub(crate) fn correlated(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Correlated<Full<Bytes>> {
-    let Inbound { edge, id, arrived, arrived_at, peer, request } = inbound(edge, method, path, headers, body);
+    let Inbound { edge, id, arrived, arrived_at, peer, canary, request } = inbound(edge, method, path, headers, body);
     let config = edge.config();
     let trace = TraceParent { trace_id: 1, parent_id: 1, flags: 0 };
     let context = RequestContext::freeze(id, trace, arrived, arrived_at, std::time::Duration::from_secs(3));
     let (head, body) = request.into_parts();
     let route = config.routes.find(&head.method, head.uri.path());
-    Correlated { known: Known { edge, config, context, correlation: None, peer }, route, head, body }
+    Correlated { known: Known { edge, config, context, correlation: None, peer, canary }, route, head, body }
 }
 
 pub(crate) fn received(edge: &Arc<Edge>, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Received {

@@ -35,6 +35,8 @@ pub enum Record {
     Dropped(Dropped),
     /// What a change bracket made of residents' records.
     Changed(Changed),
+    /// What a canary saw.
+    Canary(Sang),
 }
 
 impl Record {
@@ -55,6 +57,7 @@ impl Record {
             Self::ReleaseResult(r) => &r.request,
             Self::Withheld(r) => &r.about.request,
             Self::Ended(r) => &r.request,
+            Self::Canary(r) => r.request.as_deref().unwrap_or_default(),
             Self::Operated(_)
             | Self::Changed(_)
             | Self::Started(_)
@@ -77,6 +80,7 @@ impl Record {
             Self::Checkpoint(r) => r.at,
             Self::Dropped(r) => r.at,
             Self::Changed(r) => r.at,
+            Self::Canary(r) => r.at,
         }
     }
 }
@@ -103,6 +107,9 @@ pub struct About {
     pub municipality: Option<String>,
     /// What.
     pub kind: String,
+    /// The canary that asked, where no kiosk did: nothing of it left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
     /// Enforce or observe.
     pub mode: String,
     /// Where it was asked for.
@@ -303,6 +310,9 @@ pub struct Ended {
     pub outcome: String,
     /// Why.
     pub reason: String,
+    /// The canary that asked, where no kiosk did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
 }
 
 /// What a change bracket made of some of its residents' records, durable before their lanes are opened.
@@ -314,6 +324,32 @@ pub struct Changed {
     pub bracket: u64,
     /// The marks that it sets.
     pub watermarks: Vec<Watermark>,
+}
+
+/// What a canary saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sang {
+    /// When.
+    pub at: Timestamp,
+    /// Its configured name.
+    pub canary: String,
+    /// Whose document it asked for, by route.
+    pub route: String,
+    /// Of which municipality.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub municipality: Option<String>,
+    /// `release` or `withhold`.
+    pub expect: String,
+    /// `passed`, or what it saw instead.
+    pub result: String,
+    /// Why: a stable word.
+    pub reason: String,
+    /// Its request, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// The request whose document was tried on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_of: Option<String>,
 }
 
 /// What an operator did, recorded before it was done.

@@ -23,7 +23,7 @@ pub struct Filter {
     pub municipality: Option<String>,
     /// The kind of certificate, `answer` or `refusal`.
     pub kind: Option<String>,
-    /// `released`, `withheld`, or how a request ended that never came to the gate.
+    /// `released`, `withheld`, how a request ended that never came to the gate, or what a canary saw.
     pub outcome: Option<String>,
     /// Any of these, as a person or a session.
     pub pseudonyms: Vec<Pseudonym>,
@@ -47,6 +47,7 @@ impl Filter {
         let outcome = match text("record") {
             Some("release_intent") => Some("released"),
             Some("withheld") => Some("withheld"),
+            Some("canary") => text("result"),
             _ => text("outcome"),
         };
         let people = record.get("people").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);

@@ -29,6 +29,7 @@ fn about(request: u128) -> About {
         route: "tax".to_owned(),
         operation: "issue".to_owned(),
         municipality: Some("991007".to_owned()),
+        canary: None,
         kind: "tax".to_owned(),
         mode: "enforce".to_owned(),
         kiosk: Some("K-1".to_owned()),

@@ -13,6 +13,8 @@ pub struct Arrival {
     series: Arc<RouteSeries>,
     arrived: Instant,
     ended: bool,
+    /// `false` = nobody's figures move.
+    counted: bool,
 }
 
 impl Registry {
@@ -20,14 +22,22 @@ impl Registry {
     pub fn arrive(self: &Arc<Self>, arrived: Instant) -> Arrival {
         self.arrivals.increment(1);
         self.in_flight.increment(1.0);
-        Arrival { registry: self.clone(), series: self.nowhere.clone(), arrived, ended: false }
+        Arrival { registry: self.clone(), series: self.nowhere.clone(), arrived, ended: false, counted: true }
+    }
+
+    /// One that is counted by whoever asked, and nowhere here.
+    pub fn arrive_uncounted(self: &Arc<Self>, arrived: Instant) -> Arrival {
+        let series = self.uncounted_route();
+        Arrival { registry: self.clone(), series, arrived, ended: false, counted: false }
     }
 }
 
 impl Arrival {
     /// Says which route it is for.
     pub fn on(&mut self, route: &str) {
-        self.series = self.registry.route(route);
+        if self.counted {
+            self.series = self.registry.route(route);
+        }
     }
 
     /// The series of its route.
@@ -42,7 +52,7 @@ impl Arrival {
 
     fn close(&mut self, outcome: Outcome, reason: &str) -> Duration {
         let took = self.arrived.elapsed();
-        if !std::mem::replace(&mut self.ended, true) {
+        if !std::mem::replace(&mut self.ended, true) && self.counted {
             self.series.end(outcome, Reason::of(outcome, reason), took);
             self.registry.in_flight.decrement(1.0);
         }

@@ -41,6 +41,7 @@ fn describe(name: &str, values: LabelValues) -> String {
         (_, Some(words)) => format!("`{name}` = {}", words.join(", ")),
         (LabelValues::Routes, None) => format!("`{name}` = configured routes, none"),
         (LabelValues::Backends, None) => format!("`{name}` = configured backends"),
+        (LabelValues::Canaries, None) => format!("`{name}` = configured canaries"),
         (LabelValues::Municipalities, None) => format!("`{name}` = enabled municipalities, none"),
         (_, None) => format!("`{name}`"),
     }

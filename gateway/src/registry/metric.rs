@@ -43,6 +43,8 @@ pub enum LabelValues {
     Routes,
     /// Configured backends.
     Backends,
+    /// Configured canaries.
+    Canaries,
     /// Enabled municipalities, and `none`.
     Municipalities,
     /// A configured or built-in text that is the same for the life of the process.
@@ -60,7 +62,7 @@ impl LabelValues {
             Self::Documents => Some(DocumentKind::ALL.map(DocumentKind::name).to_vec()),
             Self::Ends => Some(End::ALL.map(End::name).to_vec()),
             Self::Reasons => Some(super::REASONS.iter().map(|(_, word)| *word).collect()),
-            Self::Routes | Self::Backends | Self::Municipalities | Self::Fixed => None,
+            Self::Routes | Self::Backends | Self::Canaries | Self::Municipalities | Self::Fixed => None,
         }
     }
 }
@@ -146,6 +148,12 @@ pub mod name {
     pub const UNIQUE_HITS: &str = "sekisho_unique_hits_total";
     /// Digests remembered.
     pub const UNIQUE_ENTRIES: &str = "sekisho_unique_entries";
+    /// What canaries saw.
+    pub const CANARY_RESULTS: &str = "sekisho_canary_results_total";
+    /// When a canary last saw what it expects.
+    pub const CANARY_LAST_PASS: &str = "sekisho_canary_last_pass_timestamp_seconds";
+    /// For how long a canary should have passed and has not.
+    pub const CANARY_OVERDUE: &str = "sekisho_canary_overdue_seconds";
     /// Last reload.
     pub const RELOAD_SUCCESS: &str = "sekisho_config_reload_success";
     /// When the TLS identity that we show ends.
@@ -169,6 +177,8 @@ const STAGE_BUCKETS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1
 const ROUTE: LabelDef = LabelDef { name: "route", values: LabelValues::Routes };
 const BACKEND: LabelDef = LabelDef { name: "backend", values: LabelValues::Backends };
 const MUNICIPALITY: LabelDef = LabelDef { name: "municipality", values: LabelValues::Municipalities };
+const CANARY: LabelDef = LabelDef { name: "canary", values: LabelValues::Canaries };
+const EXPECT: LabelDef = words("expect", &crate::canary::Expect::NAMES);
 const KIND: LabelDef = LabelDef { name: "kind", values: LabelValues::Documents };
 const MODE: LabelDef = LabelDef { name: "mode", values: LabelValues::Words(&["observe", "enforce"]) };
 const OPERATION: LabelDef = LabelDef {
@@ -368,6 +378,23 @@ pub const ALL: &[MetricDef] = &[
         Unit::Count,
         "Digests that are remembered",
         &[words("memory", &["content", "issue_number"])],
+    ),
+    counter(
+        name::CANARY_RESULTS,
+        "What canaries saw: a right document of a synthetic resident (release), or another's tried in its place (withhold)",
+        &[CANARY, EXPECT, words("result", &crate::canary::Seen::NAMES)],
+    ),
+    gauge(
+        name::CANARY_LAST_PASS,
+        Unit::Seconds,
+        "When the canary last saw what it expects, in Unix time; 0 = not since the start",
+        &[CANARY, EXPECT],
+    ),
+    gauge(
+        name::CANARY_OVERDUE,
+        Unit::Seconds,
+        "For how long the canary should have passed and has not: 0 within two of its periods of passing, or of not being served like everybody",
+        &[CANARY, EXPECT],
     ),
     gauge(name::RELOAD_SUCCESS, Unit::Count, "1 if the last load of the configuration succeeded", &[]),
     gauge(

@@ -88,6 +88,18 @@ impl RouteSeries {
         }
     }
 
+    /// Counts nothing.
+    pub(super) fn silent() -> Self {
+        Self {
+            route: "none".into(),
+            operation: "none",
+            requests: Vec::new(),
+            durations: Outcome::ALL.map(|_| Histogram::noop()),
+            stages: Stage::ALL.map(|_| Histogram::noop()),
+            verdicts: Vec::new(),
+        }
+    }
+
     /// The route's name.
     pub fn route(&self) -> &str {
         &self.route

@@ -16,6 +16,7 @@ fn enabled() -> Enabled<'static> {
             vec![DocumentKind::Certificate(Kind::ResidentRecord)],
         )],
         backends: vec!["issuer"],
+        canaries: vec!["tax"],
     }
 }
 

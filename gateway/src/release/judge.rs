@@ -68,6 +68,8 @@ pub(super) struct Fetched {
     pub(super) job: Option<JobReport>,
     pub(super) before: Option<Answer>,
     pub(super) after: Option<Answer>,
+    /// Only to see what would become of it: nothing is claimed, kept as evidence or counted.
+    pub(super) trial: bool,
 }
 
 /// What there is to decide about.
@@ -100,7 +102,7 @@ pub(super) fn seal(bound: &Bound, epoch: Epoch, attestation: &Attestation, body:
 
 /// Asks every check of the route, then the memory.
 pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &StageTimes) -> Judged {
-    let Fetched { attestation, answer, job, before, after } = fetched;
+    let Fetched { attestation, answer, job, before, after, trial } = fetched;
     let (route, facts) = (bound.route(), bound.facts());
     let fields = answer.fields();
     let view = answer.view(&fields);
@@ -183,7 +185,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         findings.push(no_certificate(route, &view));
     }
     let digests = digests(parts, bound, &found.content_digest, found.issue_number.as_deref(), people);
-    let claim = digests.and_then(|digests| remember(parts, bound, digests, &mut findings));
+    let claim = digests.and_then(|digests| remember(parts, bound, digests, &mut findings, trial));
     let marks = match route.operation {
         Operation::Amend => acknowledged(parts, facts, after, found.as_of.as_deref()),
         _ => shown(parts, &lanes, asked_before, before.as_ref(), &reached),
@@ -198,7 +200,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     }
     about.findings = findings.iter().map(Into::into).collect();
     let mismatched = findings.iter().any(|f| matches!(f.verdict, Verdict::Mismatch { .. }));
-    let observed = (mismatched && parts.in_force.evidence(bound).is_some()).then(|| {
+    let observed = (mismatched && !trial && parts.in_force.evidence(bound).is_some()).then(|| {
         // Read once more: nobody keeps what was seen of answers that pass.
         let content = route.checks.read(view.body, view.header("content-type"));
         route.checks.explain(content, Some(&evidence)).get_mut("finds").map(Value::take).unwrap_or_default()
@@ -352,12 +354,18 @@ fn digests(parts: &GateParts, bound: &Bound, content: &[u8; 32], number: Option<
 }
 
 /// Claims content and number where everything else matched (or will leave all the same, in `observe`); otherwise only looks.
-fn remember(parts: &GateParts, bound: &Bound, digests: Digests, findings: &mut Vec<Finding>) -> Option<Claim> {
+fn remember(
+    parts: &GateParts,
+    bound: &Bound,
+    digests: Digests,
+    findings: &mut Vec<Finding>,
+    trial: bool,
+) -> Option<Claim> {
     let unique = &parts.records.memory().unique;
     let policy = bound.route().checks.unique();
     let strict = policy.is_some_and(|p| p.strict);
     let matched = findings.iter().all(|f| f.verdict == Verdict::Match);
-    let (claim, seen) = if matched || bound.mode() == Mode::Observe {
+    let (claim, seen) = if !trial && (matched || bound.mode() == Mode::Observe) {
         match unique.claim(digests, strict, parts.clock.now()) {
             Ok((claim, seen)) => (Some(claim), seen),
             Err(seen) => (None, Some(seen)),
@@ -366,6 +374,9 @@ fn remember(parts: &GateParts, bound: &Bound, digests: Digests, findings: &mut V
         (None, unique.peek(&digests))
     };
     let hit = |memory, residents| {
+        if trial {
+            return;
+        }
         parts.registry.counter(name::UNIQUE_HITS, &[("memory", memory), ("residents", residents)]).increment(1);
     };
     let mut say = |check, verdict| {
@@ -420,6 +431,7 @@ fn about(parts: &GateParts, bound: &Bound, attestation: &Attestation, answer: &A
         operation: route.operation.name().to_owned(),
         municipality: facts.municipality.map(String::from),
         kind: document_kind(route).name().to_owned(),
+        canary: bound.canary().map(|name| name.to_string()),
         mode: bound.mode().name().to_owned(),
         kiosk: facts.kiosk.as_ref().map(|k| k.as_str().to_owned()),
         session: facts.session.as_ref().map(|s| pseudonym.of("session", s.expose())),

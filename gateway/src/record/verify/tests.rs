@@ -19,6 +19,7 @@ fn record(number: u64) -> Record {
         at: jiff::Timestamp::UNIX_EPOCH,
         route: "tax".to_owned(),
         outcome: "failed".to_owned(),
+        canary: None,
         reason: "x".repeat((number % 50) as usize),
     })
 }
