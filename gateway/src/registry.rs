@@ -133,17 +133,13 @@ impl Registry {
         for (code, printed, mode, kinds) in &enabled.tenants {
             let series = tenants.entry(*code).or_insert_with(|| Arc::new(TenantSeries::new(maker, Some(*code))));
             series.expose(maker, kinds.iter().copied(), *mode);
-            for kind in kinds {
-                drop(
-                    maker.gauge(
-                        name::LATCH_ACTIVE,
-                        vec![label("municipality", code.as_str()), label("kind", kind.name())],
-                    ),
-                );
-            }
             maker.gauge(name::TENANT_INFO, vec![label("municipality", code.as_str()), label("name", printed)]).set(1.0);
         }
         self.tenants.store(Arc::new(tenants));
+        // A municipality has its own series from its first latch on; these say that there is the metric.
+        for kind in enabled.tenants.iter().flat_map(|(.., kinds)| kinds).copied().collect::<BTreeSet<_>>() {
+            drop(maker.gauge(name::LATCH_ACTIVE, vec![label("municipality", "none"), label("kind", kind.name())]));
+        }
         maker.zero_series_of(&enabled.backends, |values| matches!(values, LabelValues::Backends));
         maker.zero_series_of(&enabled.canaries, |values| matches!(values, LabelValues::Canaries));
     }

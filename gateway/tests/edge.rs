@@ -175,7 +175,7 @@ async fn a_hang_up_destroys_the_answer_and_cancels_nothing_that_began() {
     let site = Site::start().await;
     let session = site.open("K-1", "card-1").await;
     let ended = |how: &str| {
-        let labels = format!("municipality=\"991007\",kind=\"answer\",mode=\"enforce\",end=\"{how}\"");
+        let labels = format!("municipality=\"991007\",mode=\"enforce\",end=\"{how}\"");
         site.metric(&format!("sekisho_documents_ended_total{{{labels}}}"))
     };
     let released_before = ended("released");

@@ -97,8 +97,10 @@ async fn every_query_is_answered_and_a_wrong_backend_moves_the_board_and_pages()
     // A good backend: everything leaves verified, every panel answers, nothing fires.
     let ends = visit_everybody(&field, Form::Tax, 0..2, true).await;
     assert!(ends.iter().all(|end| *end == Ended::Released), "{ends:?}");
-    let released = format!("sum(sekisho_documents_ended_total{{end=\"released\",kind=\"tax\"}}) == {}", ends.len());
-    prometheus.until(&released, |found| !found.is_empty()).await.unwrap();
+    let verified = format!("sum(sekisho_documents_verified_total{{kind=\"tax\"}}) == {}", ends.len());
+    prometheus.until(&verified, |found| !found.is_empty()).await.unwrap();
+    let all_left = "sum(sekisho_documents_ended_total{end=\"released\"}) == sum(sekisho_documents_verified_total)";
+    prometheus.until(all_left, |found| !found.is_empty()).await.unwrap();
     prometheus.until("sum(rate(sekisho_requests_total[30s])) > 0", |found| !found.is_empty()).await.unwrap();
     for (title, expr) in queries() {
         let samples = prometheus.query(&expr).await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct TenantFiles {
 
 /// A longer file of one municipality is refused unread.
 const MAX_FILE_BYTES: u64 = 256 << 10;
+/// What is kept of the mistakes of one file.
+const MAX_MISTAKES: usize = 20;
 /// More files than there are municipalities in Japan, several times over.
 const MAX_FILES: usize = 10_000;
 
@@ -58,7 +61,11 @@ pub(super) fn read(
                 files.loaded.insert(tenant.code);
                 tenants.insert(tenant.code, Arc::new(tenant));
             }
-            Err(mistakes) => {
+            Err(mut mistakes) => {
+                if let Some(more) = mistakes.len().checked_sub(MAX_MISTAKES).filter(|more| *more > 0) {
+                    mistakes.truncate(MAX_MISTAKES);
+                    mistakes.push(about(&name, &format!("has {more} more mistakes"), ""));
+                }
                 files.broken.insert(name, mistakes);
             }
         }
@@ -115,13 +122,18 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Only of a plain file: a pipe would hold up the start for ever.
+/// Only of a plain file: a pipe would hold up the start for ever, also one that takes the file's place while it is opened.
 fn content(path: &Path) -> io::Result<String> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("is no plain file"));
     }
+    let file = fs::OpenOptions::new().read(true).custom_flags(nonblocking.cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("is no plain file"));
+    }
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("is longer than {MAX_FILE_BYTES} bytes")));
     }

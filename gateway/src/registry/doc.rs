@@ -9,7 +9,7 @@ pub fn markdown() -> String {
     let mut out = String::from(
         "# Metrics\n\nWritten from `gateway/src/registry/metric.rs` by the test that compares the two (`UPDATE_EXPECT=1 cargo nextest run -p sekisho-gateway manual`).\n\
          Labels are closed sets or configured names; never a resident, a session or free text. Every series of an enabled route,\n\
-         backend or municipality exists with 0 from the start.\n\n| name | type | unit | labels | answers |\n|---|---|---|---|---|\n",
+         backend or municipality exists with 0 from the start, except that of a latch.\n\n| name | type | unit | labels | answers |\n|---|---|---|---|---|\n",
     );
     for metric in ALL {
         let kind = match metric.kind {

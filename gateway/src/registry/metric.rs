@@ -247,12 +247,12 @@ pub const ALL: &[MetricDef] = &[
     counter(
         name::DOCUMENTS_ENDED,
         "Answers about a resident that left for a kiosk or were destroyed after verification, counted where it happens",
-        &[MUNICIPALITY, KIND, MODE, LabelDef { name: "end", values: LabelValues::Ends }],
+        &[MUNICIPALITY, MODE, LabelDef { name: "end", values: LabelValues::Ends }],
     ),
     counter(
         name::RELEASED_UNVERIFIED,
         "Answers that observe mode let through although a check did not match",
-        &[MUNICIPALITY, KIND],
+        &[MUNICIPALITY],
     ),
     counter(
         name::SHEDS,
@@ -298,7 +298,7 @@ pub const ALL: &[MetricDef] = &[
     gauge(
         name::LATCH_ACTIVE,
         Unit::Count,
-        "1 while this kind of this municipality is suspended and no person has cleared it",
+        "1 while this kind of this municipality is suspended and no person has cleared it; no series before it ever was",
         &[MUNICIPALITY, KIND],
     ),
     gauge(name::LATCH_OLDEST, Unit::Seconds, "Age of the oldest active latch, 0 without one", &[]),

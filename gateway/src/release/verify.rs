@@ -92,9 +92,9 @@ impl Pass {
     /// The first byte is leaving.
     pub(crate) fn left(mut self) {
         self.ended = true;
-        self.series.tenant.count_ended(self.series.document, self.mode, End::Released);
+        self.series.tenant.count_ended(self.mode, End::Released);
         if !self.verified {
-            self.series.tenant.count_unverified(self.series.document);
+            self.series.tenant.count_unverified();
         }
         if let Some(claim) = self.claim.take() {
             claim.keep();
@@ -105,7 +105,7 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         if !self.ended && self.verified {
-            self.series.tenant.count_ended(self.series.document, self.mode, End::Destroyed);
+            self.series.tenant.count_ended(self.mode, End::Destroyed);
         }
     }
 }

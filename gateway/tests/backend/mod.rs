@@ -227,7 +227,8 @@ impl Backend {
         let person = |id: &str| json!({"id": id, "name": "関守　一郎", "birth": "1980-03-12", "address": "見本市本町1-2-3", "version": self.version(id).to_string(), "requestId": echo});
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["v2", "cards", card]) => {
-                (200, json!({"cardSerial": card, "residentId": card.replace("card", "r"), "cityCode": "991007"}))
+                let city = city_of(card);
+                (200, json!({"cardSerial": card, "residentId": card.replace("card", "r"), "cityCode": city}))
             }
             ("GET", ["v2", "residents", id]) => match authority {
                 Authority::Down => (500, Value::Null),
@@ -246,7 +247,7 @@ impl Backend {
                 script.minted += 1;
                 let own = (format!("s-{}", script.minted), asked["cardSerial"].as_str().unwrap().replace("card", "r"));
                 let (session, resident) = script.sessions.pop_front().unwrap_or(own);
-                (201, json!({"sessionId": session, "residentId": resident, "cityCode": "991007"}))
+                (201, json!({"sessionId": session, "cityCode": city_of(&resident), "residentId": resident}))
             }
             ("DELETE", ["sessions", _]) => match self.script().closed.take() {
                 Some(body) => (200, body),
@@ -265,6 +266,11 @@ impl Backend {
             _ => (404, json!({"error": "no such thing"})),
         }
     }
+}
+
+/// `card-1` is of 991007, `card-1-990019` of 990019.
+fn city_of(card: &str) -> &str {
+    card.rsplit('-').next().filter(|city| city.len() == 6).unwrap_or("991007")
 }
 
 /// The calls of the issuer's own side that are about a person.
