@@ -57,7 +57,7 @@ fn two_thousand_municipalities_fit_into_one_scrape() {
     let operations = operations.chain([Operation::Inquire, Operation::Amend, Operation::Pass]);
     let routes = operations.enumerate().map(|(n, operation)| (format!("route_{n}").into(), operation)).collect();
     let registry = Registry::isolated();
-    registry.declare(&Enabled { routes, tenants, backends: vec!["issuer", "residents"] });
+    registry.declare(&Enabled { routes, tenants, backends: vec!["issuer", "residents"], ..Default::default() });
     let text = registry.render();
     let mut families: std::collections::BTreeMap<&str, usize> = Default::default();
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
