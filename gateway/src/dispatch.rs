@@ -3,6 +3,7 @@
 //! An assignment is sent once; again only where the owner says that nothing was begun. An amend is never sent again.
 
 mod presence;
+mod replay;
 
 use std::collections::BTreeSet;
 use std::pin;
@@ -24,12 +25,15 @@ use crate::bracket::{BRACKET_UNKNOWN, Concern};
 use crate::layer::admission::{Permit, jitter};
 use crate::layer::bind::{Prepared, render, unanswered_lookup};
 use crate::layer::{Known, Reply};
+use crate::ledger::{Kept, Place, SessionKey};
+use crate::outcome::Outcome;
 
 use crate::problem::{Code, Problem};
 use crate::release::{Genuine, Specimen};
 use crate::route::{FactName, Household, Lookup, Mode, Route};
 use crate::template::Marks;
 use presence::{Opened, end_closed_session, open, step_up, still};
+pub(crate) use replay::again;
 
 /// A household that changed between the lookup before the lanes and the one inside is asked for again, at most this often.
 const HOUSEHOLD_ROUNDS: usize = 3;
@@ -87,7 +91,7 @@ impl Drop for Detached {
 }
 
 async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
-    let Prepared { known, route, tenant, mut facts, proven_by, call, mut permit } = prepared;
+    let Prepared { known, route, tenant, mut facts, proven_by, call, mut permit, mut place } = prepared;
     if route.operation == Operation::Amend
         && !known.edge.gate.records().memory().watermarks.has_room(known.edge.clock.now())
     {
@@ -114,42 +118,65 @@ async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
             tenant.clone(),
             rand::random(),
             known.correlation.clone(),
-        )
-        .asked_by(known.canary.as_deref());
-        let assignment = assignment(&known, &bound, &call, household, permit.standing())?;
+        );
+        let bound = Arc::new(bound.asked_by(known.canary.as_deref()));
+        let mut assignment = assignment(&known, &bound, &call, household, permit.standing())?;
+        assignment.key = place.as_ref().map(Place::durable);
+        begun(&mut place, true);
         match known.edge.owner.assign(assignment).await {
             Ok(attested) => break (bound, attested),
-            Err(Unanswered::NotBegun(NotBegun::Guarded(HOUSEHOLD_CHANGED))) if rounds > 0 => rounds -= 1,
+            Err(Unanswered::NotBegun(NotBegun::Guarded(HOUSEHOLD_CHANGED))) if rounds > 0 => {
+                begun(&mut place, false);
+                rounds -= 1;
+            }
             Err(error) => {
-                return Err(unanswered(&route, &facts, &error));
+                let problem = unanswered(&route, &facts, &error);
+                match error {
+                    Unanswered::NotBegun(_) => begun(&mut place, false),
+                    // It stands: whoever asks again hears the same, and nothing is begun.
+                    Unanswered::Indeterminate(_) => place.into_iter().for_each(|place| place.say(&problem)),
+                }
+                return Err(problem);
             }
         }
     };
     let genuine = known.canary.as_ref().filter(|_| route.operation == Operation::Issue).map(|_| Genuine::of(&attested));
-    let judged = judge(&known, &bound, attested, proven_by, &kiosk, &mut permit).await;
-    if judged.is_err()
-        && let Some(session) = &facts.session
+    let keyed = place.is_some();
+    let judged = judge(&known, &bound, attested, proven_by, &kiosk, &mut permit, place).await;
+    if let (Err((_, unheard)), Some(session)) = (&judged, &facts.session)
+        // Who lost the answer may ask again with the key.
+        && !(keyed && *unheard)
     {
         known.edge.sessions.end(known.config.session_scope, facts.kiosk.as_ref(), session);
     }
     if let (Some(visit), Some(genuine), Ok(_)) = (&known.canary, genuine, &judged) {
         visit.keep(Specimen::new(bound, genuine));
     }
-    judged.map(|mut reply| {
-        reply.permit = Some(permit);
-        reply
-    })
+    let mut reply = judged.map_err(|(problem, _)| problem)?;
+    if let (Operation::Issue, Outcome::Released, Some(session)) = (route.operation, reply.outcome, &facts.session) {
+        let session = SessionKey::of(known.config.session_scope, facts.kiosk.as_ref(), session);
+        known.edge.ledger.released(session, known.context.id());
+    }
+    reply.permit = Some(permit);
+    Ok(reply)
 }
 
-/// The gate's two halves, with the session in between: who a session belongs to is settled before anybody hears its id.
+/// Tells the place whether the backend may have heard of it.
+fn begun(place: &mut Option<Place>, begun: bool) {
+    place.iter_mut().for_each(|place| place.begun(begun));
+}
+
+/// The gate's two halves, with the session in between: who a session belongs to is settled before anybody hears its id. `Err` says
+/// whether only nobody waits any more.
 async fn judge(
     known: &Known,
-    bound: &Bound,
+    bound: &Arc<Bound>,
     attested: Attested,
     proven_by: Option<Arc<str>>,
     kiosk: &Kiosk,
     permit: &mut Permit,
-) -> Result<Reply, Problem> {
+    place: Option<Place>,
+) -> Result<Reply, (Problem, bool)> {
     let gate = &known.edge.gate;
     let opened = match bound.route().operation {
         Operation::Open => open(known, bound, &attested.answer, proven_by, permit),
@@ -159,22 +186,31 @@ async fn judge(
         Opened::Pinned(session) => (Some(session), None),
         Opened::Contradicted(finding) | Opened::Unlearned(finding) => (None, Some(finding)),
         Opened::Nothing => (None, None),
-        Opened::Full => return Err(Problem::because(Code::Shed, "memory")),
+        Opened::Full => return Err((Problem::because(Code::Shed, "memory"), false)),
     };
     let contradicted = contradiction.is_some();
     if let (Some(visit), Some(session)) = (&known.canary, &session) {
         visit.opened(session);
     }
     let _under_way = known.edge.brackets.under_way();
-    let ended = match gate.decide_with(bound, attested, contradiction).await {
+    let copy = place.as_ref().and_then(|place| place.seal(bound, &attested));
+    let decided = gate.decide_with(bound, attested, contradiction).await;
+    if let Some(place) = place {
+        match &decided {
+            // Before it leaves: whoever loses it from here on finds it here.
+            Ok(released) => place.keep(copy.map(|copy| Kept::new(copy, released.value().marks()))),
+            Err(why) => place.say(&why.problem(bound)),
+        }
+    }
+    let ended = match decided {
         // `observe` lets an answer through, never a session that is another's.
-        Ok(_) if contradicted => Err(Problem::because(Code::Withheld, "identity")),
-        Ok(_) if kiosk.is_gone() => Err(Problem::because(Code::Expired, "hung_up")),
+        Ok(_) if contradicted => Err((Problem::because(Code::Withheld, "identity"), false)),
+        Ok(_) if kiosk.is_gone() => Err((Problem::because(Code::Expired, "hung_up"), true)),
         Ok(released) => {
             let committed = gate.commit(bound, released, || still(known, bound, session.as_ref(), kiosk)).await;
-            committed.map_err(|why| why.problem(bound))
+            committed.map_err(|why| (why.problem(bound), why.is_unheard()))
         }
-        Err(why) => Err(why.problem(bound)),
+        Err(why) => Err((why.problem(bound), why.is_unheard())),
     };
     if let (Err(_), Some(session)) = (&ended, &session) {
         known.edge.sessions.end(known.config.session_scope, bound.facts().kiosk.as_ref(), session);
@@ -265,6 +301,7 @@ fn assignment(
         call,
         fetch: steps.map_err(unfit)?,
         after: if route.lookup_after { asked(route.lookup.as_ref())? } else { None },
+        key: None,
     })
 }
 

@@ -22,13 +22,14 @@ use crate::config::{Backend, Config};
 use crate::drain::Drain;
 use crate::latch::Latches;
 use crate::layer::admission::{Ceiling, Retries};
+use crate::ledger::{Ledger, SessionKey};
 use crate::problem::{Code, Problem};
 use crate::registry::{DocumentKind, Enabled, Registry, name};
 use crate::release::Gate;
 use crate::reload::Enforced;
 use crate::route::Route;
 use crate::session::{Refused, Sessions};
-use crate::state_dir::StateDir;
+use crate::state_dir::{RecordKey, StateDir};
 use crate::switch::Switches;
 use crate::tenant::Tenant;
 
@@ -49,8 +50,10 @@ pub struct Edge {
     pub ceiling: Ceiling,
     /// Bytes of requests that were let in.
     pub held_bytes: Ceiling,
-    /// Who asks again.
+    /// Who asks again after a no.
     pub retries: Retries,
+    /// What became of requests with a key.
+    pub ledger: Arc<Ledger>,
     /// Whether we are going down.
     pub drain: Drain,
     /// The residents' lanes.
@@ -68,6 +71,7 @@ pub struct Edge {
     binding_key: BindingKey,
     lane_key: LaneKey,
     job_salt: u128,
+    record_key: RecordKey,
     epoch: Epoch,
 }
 
@@ -106,16 +110,26 @@ impl Edge {
         canaries.keep(config.canaries.values(), &registry, Instant::now());
         let config = Arc::new(config);
         gate.in_force().set(config.clone());
+        let (sessions, ledger) = (Sessions::default(), Arc::new(Ledger::default()));
+        let told = ledger.clone();
+        sessions.tell(move |kiosk, session| told.session_over(&SessionKey::from_parts(kiosk, session)));
+        let kept = ledger.clone();
+        registry.before_scrape(move |registry| {
+            let (keys, bytes) = kept.len();
+            registry.gauge(name::LEDGER_KEYS, &[]).set(keys as f64);
+            registry.gauge(name::LEDGER_BYTES, &[]).set(bytes as f64);
+        });
         let edge = Arc::new(Self {
             enforced: Enforced::of(&config),
             not_reloaded: AtomicBool::new(false),
             config: ArcSwap::new(config),
             clock,
             registry,
-            sessions: Sessions::default(),
+            sessions,
             ceiling: Ceiling::default(),
             held_bytes: Ceiling::default(),
             retries: Retries::default(),
+            ledger,
             drain: Drain::default(),
             owner,
             latches,
@@ -126,6 +140,7 @@ impl Edge {
             binding_key: BindingKey::new(rand::random()),
             lane_key: state.keys().lane.clone(),
             job_salt: state.keys().record.digest("job", &[]),
+            record_key: state.keys().record.clone(),
             epoch: state.epoch(),
         });
         edge.registry.before_scrape(move |registry| canaries.publish(registry, Instant::now()));
@@ -166,6 +181,11 @@ impl Edge {
     /// Keys the digests by which the ids of jobs are remembered.
     pub fn job_salt(&self) -> u128 {
         self.job_salt
+    }
+
+    /// Keys the digests by which clients' keys are remembered.
+    pub(crate) fn record_key(&self) -> &RecordKey {
+        &self.record_key
     }
 
     /// The lanes of the residents in `facts`.
@@ -258,9 +278,15 @@ impl Edge {
         }
     }
 
-    /// Forgets sessions that are too old. To be called every few seconds.
+    /// Forgets sessions that are too old, and erases answers that were kept long enough. To be called every few seconds.
     pub fn sweep(&self) {
-        self.sessions.sweep(self.config.load().listeners.sessions, Instant::now());
+        let (config, now) = (self.config.load(), Instant::now());
+        self.sessions.sweep(config.listeners.sessions, now);
+        let is_open = |session: &SessionKey| {
+            let (kiosk, session) = session.parts();
+            self.sessions.is_open(kiosk, session)
+        };
+        self.ledger.sweep(config.listeners.ledger, is_open, now);
     }
 }
 

@@ -20,6 +20,7 @@ pub mod fetch;
 pub mod init;
 pub mod latch;
 pub mod layer;
+pub mod ledger;
 pub mod manifest;
 pub mod outcome;
 pub mod problem;

@@ -26,7 +26,8 @@ use crate::durable_log::{Durable, Log, NotDurable};
 use crate::state_dir::{CheckpointKey, StateDir};
 
 pub use entry::{
-    About, Changed, Dropped, Ended, Fate, Finished, Intent, Operated, Record, Recovered, Said, Sang, Started, Withheld,
+    About, Changed, Closed, Dropped, Ended, Fate, Finished, Intent, Operated, Record, Recovered, Said, Sang, Started,
+    Withheld,
 };
 pub use explain::Explanation;
 pub use export::{EXPORT_EVERY, HEAD_FILE};

@@ -2,6 +2,7 @@
 //!
 //! It reads the document's own bytes, never somebody's word about them. What is unknown, late or repeated stays in.
 
+mod again;
 mod in_force;
 mod judge;
 mod sealing;
@@ -35,6 +36,7 @@ use crate::state_dir::{Keys, StateDir};
 use crate::switch::Switches;
 use crate::telemetry::Stages;
 
+pub(crate) use again::Before;
 pub use in_force::InForce;
 pub use judge::{Answered, What};
 pub use trial::{Genuine, Specimen, Trial};
@@ -243,7 +245,7 @@ impl Gate {
             stages.add(stage, spent);
         }
         let seal = judge::seal(bound, parts.epoch, &attestation, answer.body.as_slice());
-        let fetched = judge::Fetched { attestation, answer, job, before, after, trial: false };
+        let fetched = judge::Fetched { attestation, answer, job, before, after, turn: judge::Turn::First };
         let mut judged = judge::judge(parts, bound, fetched, &times);
         if let Some(found) = found {
             judged.answered.about.findings.push((&found).into());
@@ -350,8 +352,11 @@ impl Gate {
         let route = bound.route();
         let answered = released.value();
         let mut stages = answered.stages;
+        let again = answered.about.replay_of.is_some();
         let (outcome, reason) = match (&answered.what, route.operation) {
             (What::Refusal { .. }, _) => (Outcome::Refused, "refused"),
+            (_, Operation::Issue) if again => (Outcome::Released, "replayed"),
+            (_, Operation::Amend) if again => (Outcome::Answered, "replayed"),
             (_, Operation::Issue) => {
                 (Outcome::Released, if released.is_verified() { "verified" } else { "unverified" })
             }

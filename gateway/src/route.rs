@@ -12,6 +12,7 @@ use sekisho_issuance::request::Operation;
 use sekisho_worker::assignment::Answer;
 
 use crate::fetch::Fetch;
+use crate::ledger::Over;
 use crate::problem::{Code, Problem, ProblemTemplate};
 use crate::template::RequestTemplate;
 use crate::tls::{ClientField, Peer};
@@ -321,6 +322,8 @@ pub struct Route {
     pub max_response_bytes: usize,
     /// The facts that together stand in for an idempotency key.
     pub key: Vec<FactName>,
+    /// What a `close` says of the papers of its session.
+    pub closes: Option<Over>,
 }
 
 impl std::fmt::Debug for Route {

@@ -5,8 +5,8 @@
 
 mod ended;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use dashmap::DashMap;
@@ -118,9 +118,29 @@ pub struct Sessions {
     count: AtomicUsize,
     /// Asked and written only under the lock of the id's own entry in `held`.
     ended: Ended,
+    /// Told of every end, under such a lock: it may ask nothing here.
+    told: OnceLock<Told>,
 }
 
+type Told = Box<dyn Fn(Option<&KioskId>, &SessionId) + Send + Sync>;
+
 impl Sessions {
+    /// Tells `told` of every session that ends from now on; the first who asks for it is told.
+    pub(crate) fn tell(&self, told: impl Fn(Option<&KioskId>, &SessionId) + Send + Sync + 'static) {
+        let _ = self.told.set(Box::new(told));
+    }
+
+    fn say_over(&self, key: &Key) {
+        if let Some(told) = self.told.get() {
+            told(key.kiosk.as_ref(), &key.session);
+        }
+    }
+
+    /// Whether a session is open, as far as it is known under the kiosk.
+    pub(crate) fn is_open(&self, kiosk: Option<&KioskId>, session: &SessionId) -> bool {
+        self.held.contains_key(&Key { kiosk: kiosk.cloned(), session: session.clone() })
+    }
+
     fn key(scope: Scope, kiosk: Option<&KioskId>, session: &SessionId) -> Key {
         let kiosk = match scope {
             Scope::Backend => None,
@@ -179,7 +199,10 @@ impl Sessions {
                         self.end_held(scope, held, now);
                         Err(refused)
                     }
-                    _ => {
+                    conflict => {
+                        if conflict.is_some() {
+                            self.say_over(held.key());
+                        }
                         held.insert(Held { pin, opened: now, used: now, promise: None });
                         Ok(())
                     }
@@ -206,6 +229,7 @@ impl Sessions {
             self.ended.remember(&held.key().session, &held.get().pin, now);
         }
         self.present.remove_if(&held.get().pin.kiosk, |_, key| key == held.key());
+        self.say_over(held.key());
         held.remove();
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
@@ -294,6 +318,7 @@ impl Sessions {
             }
             if over {
                 self.present.remove_if(&held.pin.kiosk, |_, present| present == key);
+                self.say_over(key);
             }
             gone += usize::from(over);
             !over

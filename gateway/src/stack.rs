@@ -16,6 +16,7 @@ use crate::layer::correlate::correlate;
 use crate::layer::deadline::deadline;
 use crate::layer::facts::facts;
 use crate::layer::guard::guard;
+use crate::layer::ledger::ledger;
 use crate::layer::observe::observe;
 use crate::layer::policy::policy;
 use crate::layer::rescue::rescue;
@@ -43,6 +44,8 @@ where
         .layer(layer_fn(|inner| Step::new(facts, inner)))
         // Needs the municipality; costs no place in any queue: tenant, hours, latches, switches.
         .layer(layer_fn(|inner| Step::new(policy, inner)))
+        // Who asks again with a key hears what came of it the first time, and takes no place in any queue.
+        .layer(layer_fn(|inner| Step::new(ledger, inner)))
         // The decision to start, with what is left of the time. Its permit is held to the end of the reply.
         .layer(layer_fn(|inner| Step::new(admission, inner)))
         // Around all that waits: the kiosk hears by its deadline, whatever the backend does.

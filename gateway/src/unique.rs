@@ -92,6 +92,8 @@ pub struct Unique {
 pub struct Claim {
     unique: Arc<Unique>,
     digests: Digests,
+    /// Whether it was this claim that took the number.
+    took_number: bool,
     kept: bool,
 }
 
@@ -147,7 +149,35 @@ impl Unique {
         if let Some(number) = digests.number {
             memory.claimed_numbers.insert(number);
         }
-        Ok((Claim { unique: self.clone(), digests, kept: false }, seen))
+        let took_number = digests.number.is_some();
+        Ok((Claim { unique: self.clone(), digests, took_number, kept: false }, seen))
+    }
+
+    /// The right to give the same paper out again to whom it was fetched for: what it claimed then is no contradiction, and what it gave
+    /// back since, as nothing left, is claimed anew.
+    pub fn claim_again(self: &Arc<Self>, digests: Digests, now: Timestamp) -> Result<Claim, Seen> {
+        let mut memory = self.memory();
+        let known = memory.known(digests.content);
+        if known.is_some_and(|(_, content)| content.people != digests.people) {
+            return Err(Seen::OtherPeople);
+        }
+        let number_known =
+            digests.number.is_some_and(|n| memory.numbers.contains(&n) || memory.claimed_numbers.contains(&n));
+        match known {
+            // The number went out with another content meanwhile.
+            None if number_known => return Err(Seen::Number),
+            None if memory.contents >= self.max_contents => return Err(Seen::Full),
+            _ => {}
+        }
+        let took_number = digests.number.is_some() && !number_known;
+        if took_number && memory.numbers.len() + memory.claimed_numbers.len() >= self.max_numbers {
+            return Err(Seen::Full);
+        }
+        memory.hold(day_of(now), digests, Instant::now());
+        if let Some(number) = digests.number.filter(|_| took_number) {
+            memory.claimed_numbers.insert(number);
+        }
+        Ok(Claim { unique: self.clone(), digests, took_number, kept: false })
     }
 
     /// Looks without claiming: for an answer that is withheld for other reasons.
@@ -295,7 +325,9 @@ impl Claim {
         let mut memory = self.unique.memory();
         memory.end(&self.digests, left);
         if let Some(number) = self.digests.number {
-            memory.claimed_numbers.remove(&number);
+            if left || self.took_number {
+                memory.claimed_numbers.remove(&number);
+            }
             if left {
                 memory.numbers.insert(number);
             }

@@ -54,7 +54,8 @@ impl Watermark {
         Self { shown_by: Some(lookup.to_owned()), ..self }
     }
 
-    fn lane(&self) -> Option<LaneId> {
+    /// Its lane.
+    pub(crate) fn lane(&self) -> Option<LaneId> {
         u128::from_str_radix(&self.lane, 16).ok().map(LaneId::from_u128)
     }
 }

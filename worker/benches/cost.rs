@@ -69,6 +69,7 @@ fn assignment(binding: Binding, resident: u128) -> Assignment {
         },
         fetch: None,
         after: None,
+        key: None,
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Assignment {
     pub fetch: Option<Fetch>,
     /// The version probe after.
     pub after: Option<Call>,
+    /// Digest of the key under which a client may ask again: durable with the intent, so that a restart does not forget it.
+    pub key: Option<u128>,
 }
 
 /// A complete answer as it arrived.

@@ -90,7 +90,7 @@ pub(crate) async fn run(
     let fence = owner.intents.mint()?;
     let mut intent = None;
     if lanes.is_some() {
-        intent = Some(owner.intents.begin(fence, a.lanes.as_slice(), a.operation, a.after.is_some(), a.max_run).await?);
+        intent = Some(owner.intents.begin(fence, &a).await?);
     }
     slot.start(a.deadline).await?;
     times.intent = watch.lap();

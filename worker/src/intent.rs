@@ -1,21 +1,22 @@
 //! What may be in flight, durable before the first byte leaves: after an unclean start those residents wait. Names nobody.
 
 pub(crate) mod jobs;
+pub(crate) mod keys;
 mod record;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sekisho_issuance::fence::Fence;
 use sekisho_issuance::request::Operation;
-use sekisho_issuance::shard::LaneId;
 
+use crate::assignment::Assignment;
 use crate::assignment::NotBegun;
 use crate::clock;
 use crate::intent::jobs::{Claimed, Jobs};
+use crate::intent::keys::Begun;
 use crate::journal::{self, Journal, JournalError, Rotation};
 pub use record::OpenIntent;
 use record::Record;
@@ -33,6 +34,7 @@ struct Kept {
     suspended: BTreeMap<String, &'static str>,
     reserved: u64,
     jobs: Jobs,
+    keys: Begun,
 }
 
 type Shared = Arc<Mutex<Kept>>;
@@ -46,6 +48,8 @@ pub(crate) struct Found {
     pub(crate) unreadable: Option<JournalError>,
     /// Backends that got no call, and why.
     pub(crate) suspended: BTreeMap<String, &'static str>,
+    /// Digests of the keys under which something was begun.
+    pub(crate) keys: Begun,
     /// Bytes of an unfinished write, never acted on.
     pub(crate) torn_bytes: u64,
 }
@@ -85,6 +89,8 @@ impl Intents {
         // Even if the numbers reserved were lost, the clock's floor is above them unless it was set back as well.
         let floor = u64::try_from(clock::wall().as_second()).unwrap_or(0) << 20;
         past.kept.jobs.forget_restored(clock::wall().as_second());
+        past.kept.keys.forget(clock::wall().as_second());
+        found.keys = past.kept.keys.clone();
         let first = past.kept.reserved.max(floor).max(1);
         let reserved = first + FENCE_BLOCK;
         past.kept.reserved = reserved;
@@ -115,25 +121,28 @@ impl Intents {
         Ok(Fence(fence))
     }
 
-    /// Makes it durable that `fence` may have effect in `lanes`; resolves before its first byte may leave.
-    pub(crate) async fn begin(
-        self: &Arc<Self>,
-        fence: Fence,
-        lanes: &[LaneId],
-        operation: Operation,
-        probed: bool,
-        max_run: Duration,
-    ) -> Result<IntentGuard, NotBegun> {
+    /// Makes it durable that `fence` may have effect in the lanes of `a`, and under which key; resolves before its first byte may leave.
+    pub(crate) async fn begin(self: &Arc<Self>, fence: Fence, a: &Assignment) -> Result<IntentGuard, NotBegun> {
+        let began = clock::wall();
         let bytes = Record::Intent(OpenIntent {
             fence: fence.0,
-            operation: operation.name(),
-            probed: probed && operation == Operation::Amend,
-            began_ms: clock::wall().as_millisecond(),
-            max_run,
-            lanes: lanes.to_vec(),
+            operation: a.operation.name(),
+            probed: a.after.is_some() && a.operation == Operation::Amend,
+            began_ms: began.as_millisecond(),
+            max_run: a.max_run,
+            lanes: a.lanes.as_slice().to_vec(),
             job: None,
         })
         .to_bytes();
+        if let Some(digest) = a.key {
+            let at_s = began.as_second();
+            // Queued before the intent, hence durable before it.
+            if !lock(&self.kept).keys.hold(digest, at_s) {
+                return Err(NotBegun::IntentNotDurable);
+            }
+            let key = Record::Key { at_s, digest }.to_bytes();
+            self.journal.append_lazy(&key).map_err(|_| NotBegun::IntentNotDurable)?;
+        }
         // In the set before it is queued: a rotation in between carries it.
         let durable = {
             lock(&self.kept).open.insert(fence.0, bytes.clone());
@@ -248,6 +257,9 @@ impl Past {
             Some(Record::Over(fence)) => {
                 kept.open.remove(&fence);
             }
+            Some(Record::Key { at_s, digest }) => {
+                kept.keys.hold(digest, at_s);
+            }
             Some(Record::Suspended(why, backend)) => {
                 kept.suspended.insert(backend, why);
             }
@@ -280,6 +292,7 @@ impl Kept {
         entries.extend(self.suspended.iter().map(|(name, why)| Record::Suspended(why, name.clone()).to_bytes()));
         let job = |(digest, fence, at_s)| Record::Job { fence, at_s, digest }.to_bytes();
         entries.extend(self.jobs.all().map(job));
+        entries.extend(self.keys.all().map(|(digest, at_s)| Record::Key { at_s, digest }.to_bytes()));
         entries.extend(self.open.values().cloned());
         entries
     }

@@ -91,6 +91,7 @@ fn assignment(path: &str, residents: &[u128]) -> Assignment {
         call: call("issuer", path),
         fetch: None,
         after: None,
+        key: None,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::section::Section;
 use super::source::Findings;
+use crate::ledger::LedgerLimits;
 use crate::tls::ServerTls;
 
 /// `[server]`: the kiosk side. Every limit has its unit in its name and a policy when it is reached.
@@ -60,6 +61,8 @@ pub struct Listeners {
     pub state_dir: PathBuf,
     /// Session limits.
     pub sessions: SessionLimits,
+    /// Limits of what is kept for who asks again.
+    pub ledger: LedgerLimits,
 }
 
 fn address(section: &mut Section<'_>, found: &mut Findings, example: &str) -> Option<SocketAddr> {
@@ -137,7 +140,8 @@ pub(super) fn read(root: &mut Section<'_>, found: &mut Findings) -> Option<Liste
         }
     }
     let sessions = sessions(root.section(found, "sessions"), found);
-    Some(Listeners { server: server?, metrics, admin, state_dir: state_dir?, sessions })
+    let ledger = ledger(root.section(found, "ledger"), found);
+    Some(Listeners { server: server?, metrics, admin, state_dir: state_dir?, sessions, ledger })
 }
 
 /// Whether both cannot be listened on at once.
@@ -192,6 +196,17 @@ fn sessions(section: Option<Section<'_>>, found: &mut Findings) -> SessionLimits
         let (span, key) = (section.place("idle"), section.key("idle"));
         found.mistake(&span, key, "is longer than `absolute`", "idle = \"3m\"");
     }
+    section.finish(found);
+    limits
+}
+
+fn ledger(section: Option<Section<'_>>, found: &mut Findings) -> LedgerLimits {
+    let mut limits = LedgerLimits { keep: Duration::from_secs(600), max_keys: 200_000, max_bytes: 256 << 20 };
+    let Some(mut section) = section else { return limits };
+    limits.keep = section.duration(found, "keep", "10m").unwrap_or(limits.keep);
+    limits.max_keys = section.count(found, "max_keys", 1, 10_000_000).map_or(limits.max_keys, |c| c.value);
+    let max_bytes = section.size(found, "max_bytes", "256MiB");
+    limits.max_bytes = bounded(max_bytes, found, 1, 64 << 30).unwrap_or(limits.max_bytes);
     section.finish(found);
     limits
 }

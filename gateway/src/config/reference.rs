@@ -11,9 +11,10 @@ use super::source::{Asked, Findings};
 const EVERY_TABLE: &str = include_str!("reference.toml");
 
 /// Where a key's words come from: the doc comment of the field of the same name.
-const SOURCES: [(&str, &str, &str); 5] = [
+const SOURCES: [(&str, &str, &str); 6] = [
     ("server", "Server", include_str!("listeners.rs")),
     ("sessions", "SessionLimits", include_str!("listeners.rs")),
+    ("ledger", "LedgerLimits", include_str!("../ledger/table.rs")),
     ("backends.name", "Backend", include_str!("backends.rs")),
     ("backends.name.hazards", "Backend", include_str!("backends.rs")),
     ("routes.name", "Route", include_str!("../route.rs")),

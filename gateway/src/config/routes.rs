@@ -19,6 +19,7 @@ use super::problems::Problems;
 use super::section::{Placed, Section};
 use super::source::{Findings, did_you_mean};
 use super::{facts, fetch, refusals, rules};
+use crate::ledger::Over;
 use crate::route::{Authority, Extractor, FactName, FactRule, Household, Mode, Route, Segment};
 
 /// What routes refer to.
@@ -182,6 +183,9 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
     let response_headers = headers(section, "response_headers", found);
     let pass_media_types = pass_media_types(section, found);
     let key = key(section, found);
+    let closes = section.text(found, "closes", "confirmed");
+    let closes =
+        closes.and_then(|placed| one_of(&placed, [Over::Confirmed, Over::Abandoned].map(|o| (o.name(), o)), found));
     let fresh = section.flag(found, "fresh_connections").unwrap_or(operation == Some(Operation::Issue));
     let refusals = refusals::read(section, &dialect, around.dialects, found);
     let steps = fetch::Around { operation, timeout, dialect: &dialect, dialects: around.dialects };
@@ -243,6 +247,7 @@ fn route(name: &str, section: &mut Section<'_>, around: &Around<'_>, found: &mut
             _ => response_limit.unwrap_or(4 << 20),
         },
         key,
+        closes,
     };
     rules::each(&route, section, found);
     Some(route)

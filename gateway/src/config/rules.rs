@@ -73,6 +73,9 @@ pub(super) fn each(route: &Route, section: &Section<'_>, found: &mut Findings) {
     if !route.pass_media_types.is_empty() {
         wrong(section, "media_types", "is only for `pass` routes", "remove it", found);
     }
+    if route.closes.is_some() && route.operation != Operation::Close {
+        wrong(section, "closes", "is only for `close` routes", "remove it", found);
+    }
     match (route.operation, route.kind) {
         (Operation::Issue, None) => wrong(section, "kind", "is missing", "kind = \"resident_record\"", found),
         (Operation::Issue, Some(_)) | (_, None) => {}
@@ -153,7 +156,7 @@ fn pass(route: &Route, section: &Section<'_>, found: &mut Findings) {
     if !matches!(route.method, Method::GET | Method::HEAD) {
         wrong(section, "match", "must be GET or HEAD: a `pass` route changes nothing", "GET /notice", found);
     }
-    for key in ["facts", "learn", "authority", "household", "refusals", "kind", "key"] {
+    for key in ["facts", "learn", "authority", "household", "refusals", "kind", "key", "closes"] {
         if section.has(key) {
             wrong(section, key, "has no place on a `pass` route, which speaks of nobody", "remove it", found);
         }

@@ -14,6 +14,8 @@ use super::Kiosk;
 use crate::bound::Bound;
 use crate::layer::Known;
 use crate::layer::admission::Permit;
+use crate::ledger::{Over, SessionKey};
+use crate::record::{Closed, Record};
 use crate::release::Gone;
 use crate::route::{Extractor, FactName, Route};
 use crate::session::{Pin, Refused};
@@ -148,6 +150,25 @@ fn learn(route: &Route, answer: &Answer) -> Result<Learned, &'static str> {
 /// A session that is being closed or abandoned ends at once, whatever the backend says: going on with it would be worse.
 pub(super) fn end_closed_session(known: &Known, route: &Route, facts: &Facts) {
     if let (Operation::Close, Some(session)) = (route.operation, &facts.session) {
+        if let Some(over) = route.closes {
+            close_papers(known, facts, session, over);
+        }
         known.edge.sessions.end(known.config.session_scope, facts.kiosk.as_ref(), session);
+    }
+}
+
+/// What the kiosk says of the papers of a session is recorded, and what was kept of them is erased: nothing of them is given again.
+fn close_papers(known: &Known, facts: &Facts, session: &SessionId, over: Over) {
+    let session = SessionKey::of(known.config.session_scope, facts.kiosk.as_ref(), session);
+    for paper in known.edge.ledger.close(&session, over) {
+        let closed = Closed {
+            request: paper.to_string(),
+            at: known.edge.clock.now(),
+            closed: over.name().to_owned(),
+            by: known.context.id().to_string(),
+        };
+        if known.edge.gate.records().append_lazy(&Record::Closed(closed)).is_err() {
+            tracing::error!(request = %paper, "what became of a paper could not be recorded");
+        }
     }
 }

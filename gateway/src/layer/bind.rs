@@ -13,6 +13,7 @@ use tower::Service;
 
 use super::{Admitted, Allowed, Asked, Known, Received, Reply, admission};
 use crate::config::{CARD_FIELD, MUNICIPALITY_FIELD};
+use crate::ledger::Place;
 use crate::problem::{Code, Problem};
 use crate::route::{Authority, Extractor, Lookup, Route};
 use crate::session::Refused;
@@ -35,6 +36,8 @@ pub struct Prepared {
     pub call: Call,
     /// The proof of admission.
     pub permit: admission::Permit,
+    /// The right to begin what its key stands for, where it has one.
+    pub(crate) place: Option<Place>,
 }
 
 /// After `deadline`, whose time the authority's lookup shares; the last layer on the kiosk's own task.
@@ -42,13 +45,14 @@ pub async fn bind<S>(admitted: Admitted, mut next: S) -> Result<Reply, Problem>
 where
     S: Service<Prepared, Response = Reply, Error = Problem>,
 {
-    let Admitted { allowed: Allowed { asked, tenant }, permit } = admitted;
+    let Admitted { allowed: Allowed { asked, tenant, place }, permit } = admitted;
+    trusted(&asked)?;
     let (facts, proven_by) = prove(&asked, permit.standing()).await?;
     pin(&asked, &facts)?;
     let Asked { received, .. } = asked;
     let call = main_call(&received);
     let Received { known, matched, .. } = received;
-    next.call(Prepared { known, route: matched.route, tenant, facts, proven_by, call, permit }).await
+    next.call(Prepared { known, route: matched.route, tenant, facts, proven_by, call, permit, place }).await
 }
 
 /// A session that nobody vouched for when it was opened belongs to the first resident it is used for.
@@ -62,14 +66,19 @@ fn pin(asked: &Asked, facts: &Facts) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Where a source is trusted to have seen the card, the request must come from it.
+pub(super) fn trusted(asked: &Asked) -> Result<(), Problem> {
+    match &asked.received.matched.route.authority {
+        Authority::TrustedSource(Some(source)) if !source.is(asked.received.known.peer.as_deref()) => {
+            Err(Problem::new(Code::UnprovenResident).about("trusted_source"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The facts with their applicant proven, as far as the route names somebody who can.
 async fn prove(asked: &Asked, standing: &Standing) -> Result<(Facts, Option<Arc<str>>), Problem> {
     let mut facts = asked.facts.clone();
-    if let Authority::TrustedSource(Some(source)) = &asked.received.matched.route.authority
-        && !source.is(asked.received.known.peer.as_deref())
-    {
-        return Err(Problem::new(Code::UnprovenResident).about("trusted_source"));
-    }
     let Authority::Lookup(lookup) = &asked.received.matched.route.authority else {
         return Ok((facts, asked.pin.as_ref().and_then(|pin| pin.proven_by.clone())));
     };
@@ -148,7 +157,7 @@ pub(crate) fn unanswered_lookup(error: &Unanswered) -> Problem {
 }
 
 /// The kiosk's own request as the backend shall hear it: method, canonical path, body, and listed headers only.
-fn main_call(received: &Received) -> Call {
+pub(super) fn main_call(received: &Received) -> Call {
     let route = &received.matched.route;
     let (head, context) = (&received.head, &received.known.context);
     let mut headers = HeaderMap::with_capacity(10);

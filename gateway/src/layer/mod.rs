@@ -6,6 +6,7 @@ pub mod correlate;
 pub mod deadline;
 pub mod facts;
 pub mod guard;
+pub mod ledger;
 pub mod observe;
 pub mod policy;
 pub mod rescue;
@@ -28,6 +29,7 @@ use crate::body::Body;
 use crate::canary::Visit;
 use crate::config::Config;
 use crate::edge::Edge;
+use crate::ledger::Place;
 use crate::outcome::Outcome;
 use crate::problem::Problem;
 use crate::route::Matched;
@@ -110,6 +112,8 @@ pub struct Allowed {
     pub asked: Asked,
     /// The municipality; `None` only on `pass` routes.
     pub tenant: Option<Arc<Tenant>>,
+    /// The right to begin what its key stands for, where it has one.
+    pub(crate) place: Option<Place>,
 }
 
 /// A request that may be started.

@@ -24,7 +24,7 @@ fn allow(asked: Asked) -> Result<Allowed, Problem> {
     }
     let Some(code) = asked.facts.municipality else {
         // Only `pass` routes speak of no municipality; `check` sees to it.
-        return Ok(Allowed { asked, tenant: None });
+        return Ok(Allowed { asked, tenant: None, place: None });
     };
     let tenant = known.config.tenants.get(&code).ok_or_else(|| Problem::new(Code::UnknownMunicipality))?.clone();
     let route = &asked.received.matched.route;
@@ -38,7 +38,7 @@ fn allow(asked: Asked) -> Result<Allowed, Problem> {
         known.edge.suspended(&asked.facts, document(&asked))?;
         known.edge.vouches(&tenant, route)?;
     }
-    Ok(Allowed { asked, tenant: Some(tenant) })
+    Ok(Allowed { asked, tenant: Some(tenant), place: None })
 }
 
 /// What an answer to this would be, as latches count it.

@@ -35,6 +35,8 @@ pub enum Code {
     UnprovenResident,
     /// The same key came with other facts.
     KeyReused,
+    /// What was asked under this key is over, and nothing of it is kept.
+    KeySpent,
     /// Outside the hours, or not enabled.
     Closed,
     /// A latch holds this municipality and kind.
@@ -74,7 +76,7 @@ pub(super) struct Row {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Malformed,
         Self::MissingFact,
         Self::MalformedFact,
@@ -89,6 +91,7 @@ impl Code {
         Self::UnknownMunicipality,
         Self::UnprovenResident,
         Self::KeyReused,
+        Self::KeySpent,
         Self::Closed,
         Self::Suspended,
         Self::SwitchedOff,
@@ -216,6 +219,14 @@ impl Code {
                 false,
                 "同じ受付キーが別の内容で使われました。",
                 "The idempotency key was used with other facts.",
+            ),
+            Self::KeySpent => (
+                "key_spent",
+                S::CONFLICT,
+                Outcome::Rejected,
+                false,
+                "この受付キーの手続きは終わっています。係員にお問い合わせください。",
+                "What was asked under this key is over. Please ask the staff.",
             ),
             Self::Closed => (
                 "closed",

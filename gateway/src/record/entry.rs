@@ -37,6 +37,8 @@ pub enum Record {
     Changed(Changed),
     /// What a canary saw.
     Canary(Sang),
+    /// What became of a paper at its kiosk, in the kiosk's words.
+    Closed(Closed),
 }
 
 impl Record {
@@ -58,6 +60,7 @@ impl Record {
             Self::Withheld(r) => &r.about.request,
             Self::Ended(r) => &r.request,
             Self::Canary(r) => r.request.as_deref().unwrap_or_default(),
+            Self::Closed(r) => &r.request,
             Self::Operated(_)
             | Self::Changed(_)
             | Self::Started(_)
@@ -81,6 +84,7 @@ impl Record {
             Self::Dropped(r) => r.at,
             Self::Changed(r) => r.at,
             Self::Canary(r) => r.at,
+            Self::Closed(r) => r.at,
         }
     }
 }
@@ -131,6 +135,9 @@ pub struct About {
     pub body: String,
     /// What each check said.
     pub findings: Vec<Said>,
+    /// The request whose kept answer is given again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<String>,
     /// Microseconds per stage until the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages_us: Vec<(String, u64)>,
@@ -350,6 +357,19 @@ pub struct Sang {
     /// The request whose document was tried on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_of: Option<String>,
+}
+
+/// What the person at the kiosk did with a paper, as the kiosk says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// The request that the paper left for.
+    pub request: String,
+    /// When.
+    pub at: Timestamp,
+    /// `confirmed` or `abandoned`.
+    pub closed: String,
+    /// The request that said so.
+    pub by: String,
 }
 
 /// What an operator did, recorded before it was done.

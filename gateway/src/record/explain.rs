@@ -43,11 +43,20 @@ fn summary(records: &[Record]) -> String {
     let result = records.iter().find_map(|r| if let Record::ReleaseResult(f) = r { Some(&f.fate) } else { None });
     let withheld = records.iter().find_map(|r| if let Record::Withheld(w) = r { Some(w) } else { None });
     let ended = records.iter().find_map(|r| if let Record::Ended(e) = r { Some(e) } else { None });
+    let closed = records.iter().find_map(|r| if let Record::Closed(c) = r { Some(c.closed.as_str()) } else { None });
+    let closed = match closed {
+        Some("confirmed") => "; the kiosk confirmed its print",
+        Some("abandoned") => "; it was abandoned at the kiosk, and what was kept of it is erased",
+        _ => "",
+    };
+    let again = intent.and_then(|intent| intent.about.replay_of.as_ref());
+    let again = again.map(|first| format!(", again, as fetched for {first}")).unwrap_or_default();
     let verified = |verified| if verified { "verified" } else { "NOT verified (observe)" };
     match (intent, result, withheld, ended) {
-        (Some(intent), Some(Fate::Complete), ..) => format!("released, {}", verified(intent.verified)),
+        (Some(intent), Some(Fate::Complete), ..) => format!("released, {}{again}{closed}", verified(intent.verified)),
         (Some(intent), Some(Fate::Cut { after_bytes }), ..) => {
-            format!("cut after {after_bytes} of {} bytes, {}", intent.about.bytes, verified(intent.verified))
+            let (of, verified) = (intent.about.bytes, verified(intent.verified));
+            format!("cut after {after_bytes} of {of} bytes, {verified}{again}{closed}")
         }
         (Some(_), Some(Fate::Destroyed { reason }), ..) => {
             format!("destroyed before its first byte: {reason}")

@@ -40,6 +40,7 @@ fn about(request: u128) -> About {
         bytes: 10,
         body: "00".to_owned(),
         findings: Vec::new(),
+        replay_of: None,
         stages_us: Vec::new(),
     }
 }

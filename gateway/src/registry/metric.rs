@@ -154,6 +154,12 @@ pub mod name {
     pub const CANARY_LAST_PASS: &str = "sekisho_canary_last_pass_timestamp_seconds";
     /// For how long a canary should have passed and has not.
     pub const CANARY_OVERDUE: &str = "sekisho_canary_overdue_seconds";
+    /// Requests with a key.
+    pub const LEDGER_REQUESTS: &str = "sekisho_ledger_requests_total";
+    /// Keys remembered.
+    pub const LEDGER_KEYS: &str = "sekisho_ledger_keys";
+    /// Answers kept.
+    pub const LEDGER_BYTES: &str = "sekisho_ledger_bytes";
     /// Last reload.
     pub const RELOAD_SUCCESS: &str = "sekisho_config_reload_success";
     /// When the TLS identity that we show ends.
@@ -361,7 +367,7 @@ pub const ALL: &[MetricDef] = &[
     counter(
         name::FENCE_REJECTIONS,
         "Attempts or answers refused because their number was not current",
-        &[words("place", &["assign", "write", "gate", "commit"])],
+        &[words("place", &["assign", "write", "gate", "commit", "replay"])],
     ),
     counter(
         name::PINS_REFUSED,
@@ -396,6 +402,13 @@ pub const ALL: &[MetricDef] = &[
         "For how long the canary should have passed and has not: 0 within two of its periods of passing, or of not being served like everybody",
         &[CANARY, EXPECT],
     ),
+    counter(
+        name::LEDGER_REQUESTS,
+        "Requests with a key: the first, who waited for it, and what who asked again was told",
+        &[words("result", &["begun", "joined", "replayed", "refused_again", "reused", "over", "unknown", "full"])],
+    ),
+    gauge(name::LEDGER_KEYS, Unit::Count, "Keys that are remembered", &[]),
+    gauge(name::LEDGER_BYTES, Unit::Bytes, "Sealed answers that are kept for who asks again", &[]),
     gauge(name::RELOAD_SUCCESS, Unit::Count, "1 if the last load of the configuration succeeded", &[]),
     gauge(
         name::TENANTS_UNATTESTED,

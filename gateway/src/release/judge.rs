@@ -33,7 +33,7 @@ pub struct Answered {
     pub(super) about: About,
     /// Pseudonym of the people it is for.
     pub(super) people: u64,
-    /// Marks as they stood when it was judged.
+    /// Marks as they stood when it was judged; empty after an amend.
     pub(super) seen_marks: Vec<(LaneId, Option<String>)>,
     /// Marks that it sets.
     pub(super) watermarks: Vec<Watermark>,
@@ -68,8 +68,18 @@ pub(super) struct Fetched {
     pub(super) job: Option<JobReport>,
     pub(super) before: Option<Answer>,
     pub(super) after: Option<Answer>,
+    pub(super) turn: Turn,
+}
+
+/// Why it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It came from the backend now.
+    First,
+    /// It passed once, and whom it was fetched for asks for it again: what it claimed then speaks for it.
+    Again,
     /// Only to see what would become of it: nothing is claimed, kept as evidence or counted.
-    pub(super) trial: bool,
+    Trial,
 }
 
 /// What there is to decide about.
@@ -102,7 +112,7 @@ pub(super) fn seal(bound: &Bound, epoch: Epoch, attestation: &Attestation, body:
 
 /// Asks every check of the route, then the memory.
 pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &StageTimes) -> Judged {
-    let Fetched { attestation, answer, job, before, after, trial } = fetched;
+    let Fetched { attestation, answer, job, before, after, turn } = fetched;
     let (route, facts) = (bound.route(), bound.facts());
     let fields = answer.fields();
     let view = answer.view(&fields);
@@ -185,7 +195,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
         findings.push(no_certificate(route, &view));
     }
     let digests = digests(parts, bound, &found.content_digest, found.issue_number.as_deref(), people);
-    let claim = digests.and_then(|digests| remember(parts, bound, digests, &mut findings, trial));
+    let claim = digests.and_then(|digests| remember(parts, bound, digests, &mut findings, turn));
     let marks = match route.operation {
         Operation::Amend => acknowledged(parts, facts, after, found.as_of.as_deref()),
         _ => shown(parts, &lanes, asked_before, before.as_ref(), &reached),
@@ -200,7 +210,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
     }
     about.findings = findings.iter().map(Into::into).collect();
     let mismatched = findings.iter().any(|f| matches!(f.verdict, Verdict::Mismatch { .. }));
-    let observed = (mismatched && !trial && parts.in_force.evidence(bound).is_some()).then(|| {
+    let observed = (mismatched && turn != Turn::Trial && parts.in_force.evidence(bound).is_some()).then(|| {
         // Read once more: nobody keeps what was seen of answers that pass.
         let content = route.checks.read(view.body, view.header("content-type"));
         route.checks.explain(content, Some(&evidence)).get_mut("finds").map(Value::take).unwrap_or_default()
@@ -359,22 +369,26 @@ fn remember(
     bound: &Bound,
     digests: Digests,
     findings: &mut Vec<Finding>,
-    trial: bool,
+    turn: Turn,
 ) -> Option<Claim> {
     let unique = &parts.records.memory().unique;
     let policy = bound.route().checks.unique();
     let strict = policy.is_some_and(|p| p.strict);
     let matched = findings.iter().all(|f| f.verdict == Verdict::Match);
-    let (claim, seen) = if !trial && (matched || bound.mode() == Mode::Observe) {
-        match unique.claim(digests, strict, parts.clock.now()) {
+    let (claim, seen) = if turn != Turn::Trial && (matched || bound.mode() == Mode::Observe) {
+        let claimed = match turn {
+            Turn::Again => unique.claim_again(digests, parts.clock.now()).map(|claim| (claim, None)),
+            Turn::First | Turn::Trial => unique.claim(digests, strict, parts.clock.now()),
+        };
+        match claimed {
             Ok((claim, seen)) => (Some(claim), seen),
             Err(seen) => (None, Some(seen)),
         }
     } else {
-        (None, unique.peek(&digests))
+        (None, unique.peek(&digests).filter(|_| turn != Turn::Again))
     };
     let hit = |memory, residents| {
-        if trial {
+        if turn == Turn::Trial {
             return;
         }
         parts.registry.counter(name::UNIQUE_HITS, &[("memory", memory), ("residents", residents)]).increment(1);
@@ -441,6 +455,7 @@ fn about(parts: &GateParts, bound: &Bound, attestation: &Attestation, answer: &A
         bytes: answer.body.as_slice().len() as u64,
         body: format!("{:032x}", parts.keys.record.digest("body", &[&attestation.digest])),
         findings: Vec::new(),
+        replay_of: None,
         stages_us: stages.map(|(stage, spent)| (stage.to_owned(), spent.as_micros() as u64)).into(),
     }
 }

@@ -1,5 +1,7 @@
 //! What the gate would make of another's genuine document. Nothing is released, suspended, remembered or counted here.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use sekisho_issuance::certificate::DocumentBytes;
 use sekisho_issuance::id::RequestId;
@@ -39,13 +41,13 @@ impl Genuine {
 /// A canary's document that passed every check, with the request that it answers.
 #[derive(Debug)]
 pub struct Specimen {
-    bound: Bound,
+    bound: Arc<Bound>,
     genuine: Box<Genuine>,
 }
 
 impl Specimen {
     /// Only a canary's requests are kept like that.
-    pub(crate) fn new(bound: Bound, genuine: Box<Genuine>) -> Box<Self> {
+    pub(crate) fn new(bound: Arc<Bound>, genuine: Box<Genuine>) -> Box<Self> {
         Box::new(Self { bound, genuine })
     }
 
@@ -82,7 +84,7 @@ impl Gate {
             job: asked.job.clone(),
             before: asked.before.as_ref().map(copy),
             after: asked.after.as_ref().map(copy),
-            trial: true,
+            turn: judge::Turn::Trial,
         };
         let judged = judge::judge(parts, bound, fetched, &asked.times);
         let judgement =

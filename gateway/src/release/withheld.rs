@@ -56,6 +56,11 @@ impl Withheld {
         self
     }
 
+    /// Whether it stays in only because nobody waits for it any more.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.code == Code::Expired
+    }
+
     /// A stable word.
     pub fn reason(&self) -> &'static str {
         self.reason

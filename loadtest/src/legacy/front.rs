@@ -75,7 +75,7 @@ pub(super) async fn answer(world: &Arc<World>, request: &Request, kiosk: Option<
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     Some(match (request.method.as_str(), segments.as_slice()) {
         ("POST", ["sessions"]) => open(world, request, &echo),
-        ("DELETE", ["sessions", id]) => {
+        ("DELETE", ["sessions", id]) | ("POST", ["sessions", id, "printed" | "abandoned"]) => {
             world.sessions.close(id);
             Answer::json(204, &echo, &Value::Null)
         }

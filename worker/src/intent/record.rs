@@ -10,6 +10,7 @@ const RESERVED: u8 = 3;
 const SUSPENDED: u8 = 4;
 const RESUMED: u8 = 5;
 const JOB: u8 = 6;
+const KEY: u8 = 7;
 const OPERATIONS: [&str; 3] = ["issue", "inquire", "amend"];
 /// An amend whose version a probe shows.
 const PROBED_AMEND: u8 = 3;
@@ -57,6 +58,8 @@ pub(super) enum Record {
     Resumed(String),
     /// An attempt was given a job, by the digest of its id, in this second of the wall clock.
     Job { fence: u64, at_s: i64, digest: u128 },
+    /// Something was begun in this second under the key of this digest.
+    Key { at_s: i64, digest: u128 },
 }
 
 /// Why a backend may be suspended.
@@ -80,6 +83,11 @@ impl Record {
             Self::Job { fence, at_s, digest } => {
                 let mut out = number(JOB, *fence);
                 out.extend_from_slice(&at_s.to_le_bytes());
+                out.extend_from_slice(&digest.to_le_bytes());
+                out
+            }
+            Self::Key { at_s, digest } => {
+                let mut out = number(KEY, at_s.cast_unsigned());
                 out.extend_from_slice(&digest.to_le_bytes());
                 out
             }
@@ -118,6 +126,10 @@ impl Record {
         match *tag {
             OVER if rest.is_empty() => Some(Self::Over(number)),
             RESERVED if rest.is_empty() => Some(Self::Reserved(number)),
+            KEY => {
+                let digest: [u8; 16] = rest.try_into().ok()?;
+                Some(Self::Key { at_s: number.cast_signed(), digest: u128::from_le_bytes(digest) })
+            }
             JOB => {
                 let (at_s, rest) = rest.split_first_chunk::<8>()?;
                 let digest: [u8; 16] = rest.try_into().ok()?;
@@ -171,7 +183,9 @@ mod tests {
         };
         let probed = OpenIntent { probed: true, ..intent.clone() };
         let job = Record::Job { fence: 9, at_s: 1_795_000_000, digest: u128::MAX - 1 };
-        for record in [Record::Intent(intent), Record::Intent(probed), Record::Over(7), Record::Reserved(u64::MAX), job]
+        let key = Record::Key { at_s: 1_795_000_000, digest: u128::MAX - 2 };
+        for record in
+            [Record::Intent(intent), Record::Intent(probed), Record::Over(7), Record::Reserved(u64::MAX), job, key]
         {
             let bytes = record.to_bytes();
             assert_eq!(Record::read(&bytes), Some(record));

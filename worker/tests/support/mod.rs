@@ -189,5 +189,6 @@ pub(crate) fn assignment(path: &str, residents: &[u128]) -> Assignment {
         call: call(path),
         fetch: None,
         after: None,
+        key: None,
     }
 }
