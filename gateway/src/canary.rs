@@ -125,3 +125,6 @@ impl Seen {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

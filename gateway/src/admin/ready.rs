@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::bracket::Stage;
+use crate::canary::Seen;
 use crate::edge::Edge;
 use crate::manifest::Unattested;
 use crate::registry::name;
@@ -24,8 +25,8 @@ pub struct Readiness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
     /// `draining`, `not_durable`, `latched`, `switched_off`, `observing`, `closed`, `maintenance`, `disabled`,
-    /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`, `bracket_unknown`.
-    /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`,
+    /// `tenant_file_broken`, `backend_suspended`, `not_reloaded`, `tls_files_broken`, `bracket_unknown`,
+    /// `canary_failed`, `canary_not_withheld` (neither of which says no to anybody),
     /// or why a municipality is suspended for what its backends attest.
     pub reason: &'static str,
     /// What it is about.
@@ -78,6 +79,10 @@ pub fn readiness(edge: &Edge) -> Readiness {
         if tenant.enabled && tenant.mode == Mode::Observe {
             say("observing", code());
         }
+    }
+    for (canary, seen) in edge.canaries.alarming() {
+        let reason = if seen == Seen::Failed { "canary_failed" } else { "canary_not_withheld" };
+        say(reason, Some(canary.to_string()));
     }
     for backend in edge.owner.backend_states() {
         if let Some(why) = backend.suspended {

@@ -75,6 +75,7 @@ mod tests {
             include_str!("../config/source.rs"),
             include_str!("../config/mod.rs"),
             include_str!("../config/backends.rs"),
+            include_str!("../config/canaries.rs"),
             include_str!("../config/facts.rs"),
             include_str!("../config/listeners.rs"),
             include_str!("../config/lookups.rs"),

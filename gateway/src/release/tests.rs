@@ -20,6 +20,7 @@ use crate::problem::Code;
 use crate::watermark::Watermark;
 
 mod fetch;
+mod trial;
 
 mod crash;
 
