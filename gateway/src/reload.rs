@@ -36,6 +36,15 @@ pub enum NotReloaded {
         /// For whom.
         municipality: MunicipalityCode,
     },
+    /// The file would let any build or any machine serve.
+    #[error(
+        "only listed builds, or one machine, may serve {} and the file would let any. \
+         No reload does that; restart with the file if it is meant", .municipality.as_str()
+    )]
+    AnyBuild {
+        /// Whom.
+        municipality: MunicipalityCode,
+    },
     /// The file would let fewer persons clear a latch.
     #[error(
         "a latch of {} is cleared by more persons than the file asks for. \
@@ -57,6 +66,10 @@ struct Strictest {
     checked: HashSet<(String, MunicipalityCode)>,
     /// Of how many persons the word clears a latch.
     approvers: HashMap<MunicipalityCode, usize>,
+    /// Whom only listed builds may serve.
+    listed: HashSet<MunicipalityCode>,
+    /// Whom only one machine may serve.
+    on_machine: HashSet<MunicipalityCode>,
 }
 
 impl Enforced {
@@ -77,15 +90,24 @@ impl Enforced {
             let most = known.approvers.entry(tenant.code).or_default();
             *most = tenant.approvers.max(*most);
         }
+        known.listed.extend(config.tenants.values().filter(|t| t.allow.is_some()).map(|t| t.code));
+        known.on_machine.extend(config.tenants.values().filter(|t| t.machine.is_some()).map(|t| t.code));
     }
 
-    /// The first that `config` would only observe, or would ask fewer persons for.
+    /// The first that `config` would only observe, let any build serve, or ask fewer persons for.
     fn weakened(&self, config: &Config) -> Result<(), NotReloaded> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let observed = modes(config).filter(|(_, _, mode)| *mode == Mode::Observe);
         let observed = observed.map(|(route, code, _)| (route, (shape(route), code)));
         if let Some((route, (_, municipality))) = observed.into_iter().find(|(_, pair)| known.checked.contains(pair)) {
             return Err(NotReloaded::Weaker { route: route.name.to_string(), municipality });
+        }
+        let any = |tenant: &&Arc<Tenant>| {
+            (tenant.allow.is_none() && known.listed.contains(&tenant.code))
+                || (tenant.machine.is_none() && known.on_machine.contains(&tenant.code))
+        };
+        if let Some(municipality) = config.tenants.values().filter(any).map(|tenant| tenant.code).min() {
+            return Err(NotReloaded::AnyBuild { municipality });
         }
         let fewer = |tenant: &&Arc<Tenant>| known.approvers.get(&tenant.code).is_some_and(|n| tenant.approvers < *n);
         match config.tenants.values().filter(fewer).map(|tenant| tenant.code).min() {
@@ -134,6 +156,7 @@ fn keep_last_good(new: &mut Config, edge: &Edge) {
     while let Err(why) = edge.enforced.weakened(new) {
         let (municipality, advice) = match why {
             NotReloaded::Weaker { municipality, .. } => (municipality, "mode = \"enforce\""),
+            NotReloaded::AnyBuild { municipality } => (municipality, "backend = { allow = [...] }, machine = ..."),
             NotReloaded::FewerApprovers { municipality } => (municipality, "latch = { approvers = 2 }"),
             _ => return,
         };
@@ -305,6 +328,40 @@ mod tests {
             write(n);
             reload(&edge, &main).unwrap();
             assert_eq!(edge.config().tenants[&other].approvers, holds);
+            assert_eq!(edge.config().tenant_files.broken.len(), broken);
+        }
+    }
+
+    /// A build that is on no list would serve from then on, and nobody would have decided it.
+    #[tokio::test]
+    async fn a_reload_never_drops_a_list_of_builds_or_the_one_machine() {
+        const MANIFEST: &str = "\n[backends.issuer.manifest]\nrequest = { path = \"/version\" }\nfields = { build = { json = \"/build\" } }\n";
+        let saying = |line: &str| CONFIG.replace("[tenants.991007]", &format!("[tenants.991007]\n{line}")) + MANIFEST;
+        for (line, another) in [
+            ("backend = { allow = [{ build = \"p07\" }] }", "backend = { allow = [{ build = \"p08\" }] }"),
+            ("machine = \"gw-1\"", "machine = \"gw-2\""),
+        ] {
+            let edge = edge();
+            reload(&edge, file(&saying(line)).path()).unwrap();
+            let before = edge.config().digest;
+            let refused = reload(&edge, file(&saying("")).path());
+            assert!(matches!(refused, Err(NotReloaded::AnyBuild { .. })), "{line}: {refused:?}");
+            assert_eq!(edge.config().digest, before);
+            // Gone for a while, it was named all the same.
+            reload(&edge, file(&saying(line).replace("991007", "991015")).path()).unwrap();
+            assert!(reload(&edge, file(&saying("")).path()).is_err(), "{line}");
+            reload(&edge, file(&saying(another)).path()).unwrap();
+        }
+        // A municipality's own file keeps it as it was, and nobody else is touched.
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, main) = (dir.path().join("tenants"), dir.path().join("gateway.toml"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(&main, format!("{CONFIG}{MANIFEST}\n[tenants]\ndir = \"tenants\"\n")).unwrap();
+        let edge = edge();
+        for (line, broken) in [("backend = { allow = [{ build = \"p07\" }] }", 0), ("", 1)] {
+            std::fs::write(folder.join("991015.toml"), format!("name = \"手本市\"\nenabled = true\n{line}")).unwrap();
+            reload(&edge, &main).unwrap();
+            assert!(edge.config().tenants[&MunicipalityCode::new("991015").unwrap()].allow.is_some());
             assert_eq!(edge.config().tenant_files.broken.len(), broken);
         }
     }
