@@ -71,6 +71,29 @@ fn waiting(site: &Site) -> usize {
     site.edge.owner.lanes().iter().map(|lanes| lanes.waiting).sum()
 }
 
+/// Numbers begin again at each start: who looked at another start's list would free lanes that nobody looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_is_not_abandoned_under_another_shard() {
+    let site = Site::start().await;
+    let operators = operators(&site);
+    let session = site.open("K-1", "card-1").await;
+    site.backend.cut_next();
+    assert_ne!(ask(&site, "r-1", &session).await.status.as_u16(), 200);
+    let held = site.edge.owner.oldest_attempts(2);
+    assert_eq!(held.len(), 1, "{held:?}");
+    let (number, shard) = (held[0].number, held[0].shard);
+    let abandon = async |shard: u16| {
+        let body = json!({ "name": "山田", "reason": "相手が終わったと言った", "shard": shard });
+        say(operators.clone(), "POST", &format!("/attempts/{number}/abandon"), body).await
+    };
+    let (status, said) = abandon(shard ^ 1).await;
+    assert_eq!(status, 409, "{said}");
+    assert!(said.to_string().contains("look at `lanes` again"), "{said}");
+    assert_eq!(site.edge.owner.oldest_attempts(2).len(), 1, "it is held still");
+    assert_eq!(abandon(shard).await.0, 200);
+    assert!(site.edge.owner.oldest_attempts(2).is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bracket_waits_for_what_runs_holds_what_comes_and_its_version_rules_from_then_on() {
     let site = Site::start().await;
