@@ -50,6 +50,12 @@ impl Admin {
         Ok(self.latches().await?.into_iter().filter(|latch| latch.cleared.is_none()).collect())
     }
 
+    /// Every municipality, as `sekisho-gateway tenants` lists it.
+    pub async fn tenants(&mut self) -> anyhow::Result<Vec<Value>> {
+        let listed = self.ask(Method::GET, "/tenants", None).await?;
+        listed.get("tenants").and_then(Value::as_array).cloned().context("the list of municipalities")
+    }
+
     /// Clears one: with a name, a written reason, and the evidence that was looked at.
     pub async fn clear(&mut self, latch: &OpenLatch, name: &str, reason: &str) -> anyhow::Result<()> {
         let body = json!({ "name": name, "reason": reason, "evidence": latch.evidence });

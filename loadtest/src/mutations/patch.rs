@@ -83,6 +83,17 @@ mod tests {
         assert!(Mutation::parse(Path::new("gate.patch"), TEXT).is_err());
     }
 
+    /// A patch that went stale proves nothing any more, and its turn may come long after.
+    #[test]
+    fn every_mutation_still_fits_the_tree() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for mutation in all(&root.join("mutations")).unwrap() {
+            let mut git = std::process::Command::new("git");
+            let fits = git.args(["apply", "--check"]).arg(&mutation.file).current_dir(root).output().unwrap();
+            assert!(fits.status.success(), "{:?}: {}", mutation.file, String::from_utf8_lossy(&fits.stderr));
+        }
+    }
+
     #[test]
     fn every_mutation_has_its_turn() {
         let one = Mutation::parse(Path::new("1-a.patch"), TEXT).unwrap();
