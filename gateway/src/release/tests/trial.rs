@@ -6,7 +6,7 @@ fn specimen(bench: &Bench, resident: &str, request: u128, about: &str) -> Box<Sp
     let bound = bench.bound("inquiry", resident, request);
     let attested = inquiry(&bound, about);
     let genuine = Genuine::of(&attested);
-    Specimen::new(bound, genuine)
+    Specimen::new(bound.into(), genuine)
 }
 
 /// Nothing left, was claimed, counted, suspended or recorded.
