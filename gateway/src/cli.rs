@@ -12,6 +12,9 @@ mod run;
 mod test;
 mod words;
 
+#[cfg(test)]
+pub(crate) use check::must_be_said_in_japanese;
+
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -136,7 +136,10 @@ impl Findings {
         suggestion: impl Into<String>,
     ) {
         let line = self.lines.line(span);
-        self.mistakes.push(Mistake { line, key: key.into(), message: message.into(), suggestion: suggestion.into() });
+        let mistake = Mistake { line, key: key.into(), message: message.into(), suggestion: suggestion.into() };
+        #[cfg(test)]
+        crate::cli::must_be_said_in_japanese(&mistake);
+        self.mistakes.push(mistake);
     }
 
     pub(super) fn note(
@@ -147,7 +150,15 @@ impl Findings {
         open: &[&'static str],
     ) {
         let line = self.lines.line(span);
-        self.notes.push(Note { line, key: key.into(), message: message.into(), open: open.to_vec() });
+        let note = Note { line, key: key.into(), message: message.into(), open: open.to_vec() };
+        #[cfg(test)]
+        crate::cli::must_be_said_in_japanese(&Mistake {
+            line,
+            key: note.key.clone(),
+            message: note.message.clone(),
+            suggestion: String::new(),
+        });
+        self.notes.push(note);
     }
 }
 

@@ -53,7 +53,11 @@ pub(super) fn read(
     }
     let here: BTreeSet<MunicipalityCode> = tenants.keys().copied().collect();
     for name in names {
-        let read = content(&folder.join(&name)).map_err(|error| vec![about(&name, &error.to_string(), "")]);
+        let read = content(&folder.join(&name)).map_err(|error| {
+            let ours = error.raw_os_error().is_none();
+            let why = if ours { error.to_string() } else { format!("cannot be read: {error}") };
+            vec![about(&name, &why, "")]
+        });
         let digest = read.as_ref().map_or_else(|_| Vec::new(), |text| text.clone().into_bytes());
         found.files.insert(format!("{}/{name}", dir.value), digest);
         match read.and_then(|text| one(&name, &text, around, &here)) {
@@ -106,7 +110,11 @@ fn one(
 
 /// A mistake of a whole file.
 pub(crate) fn about(name: &str, message: &str, suggestion: &str) -> Mistake {
-    Mistake { line: 0, key: name.to_owned(), message: message.to_owned(), suggestion: suggestion.to_owned() }
+    let (key, message) = (name.to_owned(), message.to_owned());
+    let mistake = Mistake { line: 0, key, message, suggestion: suggestion.to_owned() };
+    #[cfg(test)]
+    crate::cli::must_be_said_in_japanese(&mistake);
+    mistake
 }
 
 /// Names that end in `.toml`; hidden ones are editors'.

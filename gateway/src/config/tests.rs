@@ -56,6 +56,32 @@ fn the_worked_configuration_passes_a_wish_for_two_copies_on_as_a_no() {
     }
 }
 
+/// Every mistake that any test makes is asked for in Japanese where it is made; these make what a slip of the hand would.
+#[test]
+fn whatever_is_wrong_can_be_said_in_japanese() {
+    const SOAP: &str = include_str!("../../../loadtest/demo/gateway-soap.toml");
+    const FORM: &str = include_str!("../../../loadtest/demo/gateway-form.toml");
+    let mut mistakes = std::collections::BTreeSet::new();
+    let mut slipped = std::collections::BTreeSet::new();
+    for worked in [WORKED, SOAP, FORM] {
+        let lines: Vec<&str> = worked.lines().collect();
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with('#') && !line.is_empty()) {
+            // What is written alike goes wrong alike.
+            if !slipped.insert(line.split('#').next()) {
+                continue;
+            }
+            let key = line.split('=').next().unwrap_or_default();
+            let values = ["", "1", "\"{x}\"", "{ x = 1 }", "[]"];
+            let slips = values.map(|value| format!("{key}= {value}"));
+            for slip in slips.iter().map(String::as_str).chain([""]) {
+                let text = [&lines[..at], &[slip], &lines[at + 1..]].concat().join("\n");
+                mistakes.extend(parse(&text).err().into_iter().flatten().map(|mistake| mistake.message));
+            }
+        }
+    }
+    assert!(mistakes.len() > 80, "{}: {mistakes:#?}", mistakes.len());
+}
+
 #[test]
 fn a_clock_that_nobody_vouches_for_is_refused_where_dates_are_checked() {
     let clock = WORKED.lines().position(|line| line == "[clock]").unwrap();
