@@ -259,7 +259,7 @@ fn what_an_operation_needs_must_be_said_or_have_a_stand_in() {
         "municipality = { json = \"/cityCode\" } }\nlearn",
     );
     assert_eq!(mistake(&without_card).key, "routes.session_open.facts.card");
-    let keyless = WORKED.replace("idempotency_key = { header = \"Idempotency-Key\" }", "");
+    let keyless = WORKED.replace("\nidempotency_key = { header = \"Idempotency-Key\" }", "");
     assert_eq!(mistake(&keyless).key, "routes.address_change.facts.idempotency_key");
     let tuple = keyless.replace("operation = \"amend\"", "key = [\"resident\"]\noperation = \"amend\"");
     assert!(parse(&tuple).is_ok());
