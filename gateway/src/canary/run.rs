@@ -167,9 +167,52 @@ fn without(ended: Option<(Outcome, &'static str)>, request: RequestId) -> Withou
         {
             (Seen::Closed, reason)
         }
+        // Its municipality issues no such thing at all: nobody will ever be served.
+        Some((Outcome::Shed, reason @ "kind_not_issued")) => (Seen::Failed, reason),
         Some((Outcome::Shed, reason)) => (Seen::Shed, reason),
         Some((_, reason)) => (Seen::Failed, reason),
         None => (Seen::Failed, "internal"),
     };
     Without { seen, reason, request: Some(request) }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+
+    /// kawasaki-same-second: two that ask within one second, yet not in the same, would never meet it.
+    #[test]
+    fn a_pair_asks_at_the_beginning_of_a_second_of_the_wall() {
+        for at in ["2026-11-22T12:00:00.000000001Z", "2026-11-22T12:00:00.5Z", "2026-11-22T12:00:00.999999999Z"] {
+            let at: Timestamp = at.parse().unwrap();
+            let wait = to_the_next_second(&Clock::fixed(at));
+            assert!(wait <= Duration::from_secs(1));
+            assert_eq!((at + SignedDuration::try_from(wait).unwrap()).subsec_nanosecond(), 0, "{at}");
+        }
+    }
+
+    #[test]
+    fn what_everybody_hears_is_no_failure_and_anything_else_is() {
+        let seen = |outcome, reason| without(Some((outcome, reason)), RequestId::from_u128(1)).seen;
+        for closed in ["closed", "maintenance", "disabled", "suspended", "switched_off", "draining", "manifest_stale"] {
+            assert_eq!(seen(Outcome::Shed, closed), Seen::Closed, "{closed}");
+        }
+        assert_eq!(seen(Outcome::Withheld, "suspended"), Seen::Closed, "latched while it was asked");
+        for full in ["backend_busy", "no_time_left", "lane_busy", "hard_ceiling"] {
+            assert_eq!(seen(Outcome::Shed, full), Seen::Shed, "{full}");
+        }
+        assert_eq!(seen(Outcome::Shed, "kind_not_issued"), Seen::Failed);
+        for reason in ["identity", "echo", "unique"] {
+            assert_eq!(seen(Outcome::Withheld, reason), Seen::Failed, "{reason}");
+        }
+        assert_eq!(
+            seen(Outcome::Released, "unverified"),
+            Seen::Failed,
+            "observe lets it through, and it matched nothing"
+        );
+        assert_eq!(seen(Outcome::Refused, "refused"), Seen::Failed);
+        assert_eq!(without(None, RequestId::from_u128(1)).seen, Seen::Failed);
+    }
 }

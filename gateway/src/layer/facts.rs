@@ -32,11 +32,6 @@ where
 fn ask(mut received: Received) -> Result<Asked, Problem> {
     let (route, mut facts) = Said::of(&received).extract()?;
     received.matched.route = route;
-    let known = &received.known;
-    if known.canary.is_none() && facts.kiosk.as_ref().is_some_and(|kiosk| known.config.is_canarys(kiosk)) {
-        // Where canaries stand nobody else does: whoever says so would end their sessions.
-        return Err(refuse(&received, Refused::Kiosk));
-    }
     let mut pin = None;
     let route = &received.matched.route;
     if let (Some(session), true) = (&facts.session, route.operation != Operation::Open) {
@@ -58,6 +53,12 @@ fn ask(mut received: Received) -> Result<Asked, Problem> {
             facts.applicant = known.resident.clone();
         }
         pin = Some(known);
+    }
+    if received.known.canary.is_none()
+        && facts.kiosk.as_ref().is_some_and(|kiosk| received.known.config.is_canarys(kiosk))
+    {
+        // Where canaries stand nobody else does, by name or by session: whoever says so would end theirs, or hear their answer.
+        return Err(refuse(&received, Refused::Kiosk));
     }
     facts.kind = route.kind;
     facts.residents = facts.applicant.iter().cloned().collect();

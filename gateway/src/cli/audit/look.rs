@@ -37,7 +37,7 @@ pub(in crate::cli) struct FindArgs {
     /// The kind of certificate, `answer` or `refusal`.
     #[arg(long)]
     kind: Option<String>,
-    /// `released`, `withheld`, `failed`, `expired`, `indeterminate` or `cancelled`.
+    /// `released`, `withheld`, `failed`, `expired`, `indeterminate` or `cancelled`; or what a canary saw: `blind`, `not_withheld`, ...
     #[arg(long)]
     outcome: Option<String>,
     /// A person's or a session's pseudonym, as records have it.
