@@ -11,6 +11,7 @@ pub mod demo;
 pub mod dialect;
 pub mod form;
 pub mod goodput;
+pub mod honesty;
 pub mod incidents;
 pub mod kiosk;
 pub mod knee;

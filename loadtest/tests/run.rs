@@ -77,16 +77,18 @@ fn the_smoke_plan_passes() {
 }
 
 #[test]
-fn a_plan_in_soap_serves_judges_and_reconciles_like_one_in_json() {
+fn a_plan_in_soap_or_in_forms_serves_judges_and_reconciles_like_one_in_json() {
     let steps =
         "steps = [\"open\", \"inquire\", \"issue\", \"confirm\"]\n[[alongside]]\nwhat = \"amend\"\nrate = \"2/s\"";
     let promised =
         "[thresholds]\nsafety = [\"wrong == 0\"]\nservice = [\"goodput >= 99%\"]\nhonesty = [\"unreconciled == 0\"]";
-    let ran = run(&format!("dialect = \"soap\"\n{}", second(&format!("{steps}\n{promised}"))), &[]);
-    assert_eq!(ran.code, Some(0), "{}", ran.said);
-    let report = ran.report.unwrap();
-    assert!(report["judged"].as_u64().unwrap() >= 8, "{report}");
-    assert!(report["changes"].as_u64().unwrap() >= 1, "{report}");
+    for dialect in ["soap", "form"] {
+        let ran = run(&format!("dialect = \"{dialect}\"\n{}", second(&format!("{steps}\n{promised}"))), &[]);
+        assert_eq!(ran.code, Some(0), "{dialect}: {}", ran.said);
+        let report = ran.report.unwrap();
+        assert!(report["judged"].as_u64().unwrap() >= 8, "{dialect}: {report}");
+        assert!(report["changes"].as_u64().unwrap() >= 1, "{dialect}: {report}");
+    }
 }
 
 #[test]
@@ -180,4 +182,54 @@ fn the_report_is_one_file_that_asks_for_nothing_from_outside() {
         assert!(page.contains(expected), "{expected}");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"), "{page}");
+}
+
+/// The same on a terminal of its own, `script`'s; `None` where that is not installed.
+fn on_a_terminal(arguments: &str, dir: &Path) -> Option<std::process::Child> {
+    let binary = env!("CARGO_BIN_EXE_sekisho-loadtest");
+    let command = format!("stty rows 40 cols 120; exec {binary} run {arguments}");
+    let mut script = Command::new("script");
+    script.args(["-q", "-e", "-f", "-c", &command]).arg(dir.join("typescript")).env("TERM", "xterm-256color");
+    let child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    assert!(
+        child.is_ok() || std::env::var_os("SEKISHO_REQUIRE_TOOLS").is_none(),
+        "script is required: apt-get install bsdutils"
+    );
+    child.ok()
+}
+
+#[test]
+fn whoever_ends_a_run_on_a_terminal_has_their_screen_back_and_a_partial_report() {
+    const TAKEN: &str = "\x1b[?1049h";
+    const GIVEN_BACK: &str = "\x1b[?1049l";
+    let dir = tempfile::tempdir().unwrap();
+    let (file, json) = (dir.path().join("plan.toml"), dir.path().join("report.json"));
+    std::fs::write(&file, second("").replace("for = \"1s\"", "for = \"600s\"")).unwrap();
+    let Some(mut child) = on_a_terminal(&format!("{} --json {}", file.display(), json.display()), dir.path()) else {
+        eprintln!("skipped: script is not installed");
+        return;
+    };
+    let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut said = String::new();
+    let mut piece = [0; 4096];
+    let mut pressed = false;
+    loop {
+        let read = screen.read(&mut piece).unwrap();
+        if read == 0 {
+            break;
+        }
+        said.push_str(&String::from_utf8_lossy(&piece[..read]));
+        // A second was drawn: somebody sees how it goes, and ends it.
+        if !pressed && said.contains("mismatches") {
+            pressed = true;
+            keys.write_all(b"\x03").unwrap();
+            keys.flush().unwrap();
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(105), "{said}");
+    let (taken, back) = (said.find(TAKEN).expect("no screen"), said.find(GIVEN_BACK).expect("not given back"));
+    assert!(taken < back && said[back..].contains("\x1b[?25h"), "the cursor is there again: {said}");
+    assert!(said[back..].contains("interrupted"), "the table stands on the screen of the shell: {said}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    assert_eq!(report["exit"], 105);
 }

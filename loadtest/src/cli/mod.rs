@@ -5,6 +5,7 @@ mod cost;
 mod demo;
 mod gateway;
 mod goodput;
+mod honesty;
 mod incidents;
 mod knee;
 mod layers;
@@ -51,6 +52,8 @@ enum Command {
     Cost(cost::Args),
     /// Goodput under overload: HAProxy, Envoy, nginx, nobody and the gateway in front of the same backend.
     Goodput(goodput::Args),
+    /// How late the generator itself begins sessions, at a target that does nothing.
+    Honesty(honesty::Args),
     /// One generator process of a run.
     #[command(hide = true)]
     Shard(shard::Args),
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Layers(args) => layers::run(args),
         Command::Cost(args) => cost::run(args),
         Command::Goodput(args) => goodput::run(args),
+        Command::Honesty(args) => honesty::run(&args),
         Command::Shard(args) => shard::run(args),
         Command::Gateway(args) => gateway::run(args),
         Command::Mutations(args) => mutations::run(args),

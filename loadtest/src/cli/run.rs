@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::cluster::Cores;
 use crate::plan::{self, Plan};
-use crate::report::{Exporter, Progress, load_line, load_page, load_table};
+use crate::report::{Exporter, Live, load_page, load_table};
 use crate::run::{Exit, Glance, Refused, ShardDied, run as carry_out, run_in_shards};
 
 /// Options of a run.
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Serves the load tester's own `/metrics` here while it runs; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
+    /// Pins the generator to one core and the gateway that it starts to another, where there are two.
+    #[arg(long, conflicts_with = "shards")]
+    apart: bool,
     /// Writes a report here: one HTML file with charts.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -41,41 +45,44 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let program = std::env::current_exe()?;
-    let mut progress = Progress::new();
-    progress.begin(&plan.name, plan.lasts().as_secs());
-    let teller = progress.teller();
+    let live = Live::begin(&plan.name, plan.lasts());
+    let cores = if args.apart { Cores::apart() } else { Cores::default() };
+    if args.apart {
+        live.note(&cores.to_string());
+    }
     let base = args.plan.parent().unwrap_or(Path::new("")).to_owned();
     let carried = super::runtime()?.block_on(async {
         if args.shards > 1 {
-            teller.note(&format!("{} generator processes", args.shards));
+            live.note(&format!("{} generator processes", args.shards));
             return run_in_shards(plan, program, &args.plan, args.target.as_deref(), args.shards).await;
         }
         let exporter = Exporter::default();
         if let Some(address) = args.metrics {
             let address = exporter.listen(address).await.with_context(|| format!("cannot listen on {address}"))?;
-            teller.note(&format!("metrics http://{address}/metrics"));
+            live.note(&format!("metrics http://{address}/metrics"));
         }
-        let look = move |glance: &Glance| {
-            exporter.show(glance);
-            teller.tell(&load_line(glance));
+        let look = {
+            let live = live.clone();
+            move |glance: &Glance| {
+                exporter.show(glance);
+                live.tell(glance);
+            }
         };
-        carry_out(plan, program, base, look).await
+        carry_out(plan, program, base, cores, look).await
     });
+    live.end();
     let report = match carried {
         Ok(report) => report,
         Err(error) if error.is::<Refused>() => {
-            progress.end();
             eprintln!("{error}");
             return Ok(ExitCode::from(Exit::Invalid.code()));
         }
         Err(error) if error.is::<ShardDied>() => {
-            progress.end();
             eprintln!("{error}");
             return Ok(ExitCode::from(Exit::Generator.code()));
         }
         Err(error) => return Err(error),
     };
-    progress.end();
     println!("{}", load_table(&report));
     if let Some(file) = &args.json {
         let text = serde_json::to_string_pretty(&report)?;

@@ -10,7 +10,7 @@ mod protection;
 mod town;
 
 pub use admin::{Admin, OpenLatch};
-pub use cores::{Cores, Visiting, stay_on};
+pub use cores::{Cores, Visiting, give_way, stay_on};
 pub use gateway::{Gateway, Site};
 pub use peer::Peer;
 pub use process::{Process, StartError, cpu_of_tree};

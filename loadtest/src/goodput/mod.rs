@@ -21,7 +21,7 @@ pub use city::{OneCity, one_city, one_city_lasts, one_city_verdict, quick_backen
 pub use contest::{ContestPlan, contest};
 pub use contestant::Against;
 pub use page::goodput_page;
-pub use row::{Contest, Row, Swept};
+pub use row::{Contest, Row, Swept, median};
 pub use scenario::Scenario;
 pub use table::goodput_table;
 pub use verdict::{Ruling, verdict};

@@ -140,13 +140,12 @@ pub fn parse(text: &str) -> Result<Plan, Vec<Mistake>> {
     })
 }
 
-/// Seam: jobs in forms and directories of request templates come here.
+/// Seam: directories of request templates come here.
 fn dialect(root: &mut Section<'_>, found: &mut Findings<'_>) -> Dialect {
-    const CARRIED_OUT: [Dialect; 2] = [Dialect::Json, Dialect::Soap];
     let Some(written) = root.text(found, "dialect", "json") else { return Dialect::default() };
-    let known = CARRIED_OUT.into_iter().find(|dialect| dialect.name() == written.value);
+    let known = Dialect::ALL.into_iter().find(|dialect| dialect.name() == written.value);
     known.unwrap_or_else(|| {
-        let words = CARRIED_OUT.map(Dialect::name);
+        let words = Dialect::ALL.map(Dialect::name);
         let near = did_you_mean(written.value, words).map_or_else(|| words.join(", "), str::to_owned);
         written.wrong(found, format!("`{}` is not spoken by plans", written.value), near);
         Dialect::default()

@@ -50,7 +50,8 @@ use reconcile::Scrape;
 use series::Seconds;
 use site::Tested;
 
-use crate::cluster::stay_on;
+use crate::auditor::Harm;
+use crate::cluster::{Cores, give_way, stay_on};
 use crate::plan::Plan;
 
 /// How long the gateway may take to finish what nobody waits for any more.
@@ -67,7 +68,11 @@ pub struct Glance {
     pub second: Second,
     /// The sums of all seconds so far.
     pub totals: Second,
-    /// Harmful documents so far.
+    /// The ranks so far, in all judged stages.
+    pub ranks: Vec<RankLine>,
+    /// Harmful documents so far, by what is wrong with them.
+    pub harms: Vec<(&'static str, u64)>,
+    /// All of them.
     pub harmful: u64,
     /// Start error so far.
     pub start_error: Summary,
@@ -85,12 +90,15 @@ pub async fn run(
     plan: Plan,
     program: PathBuf,
     base: PathBuf,
+    cores: Cores,
     look: impl FnMut(&Glance) + Send + 'static,
 ) -> anyhow::Result<Report> {
-    run_heard(plan, program, base, look, |_| {}).await
+    let plan = Arc::new(plan);
+    let (tested, people) = Tested::start(&plan, &program, &base, cores).await?;
+    carry_out(plan, tested, people, Ending::Drained, look, |_| {}).await
 }
 
-/// The same; `heard` is told of every answer, on the thread of `look`.
+/// The same, on any core; `heard` is told of every answer, on the thread of `look`.
 pub async fn run_heard(
     plan: Plan,
     program: PathBuf,
@@ -99,7 +107,7 @@ pub async fn run_heard(
     heard: impl FnMut(&Heard) + Send + 'static,
 ) -> anyhow::Result<Report> {
     let plan = Arc::new(plan);
-    let (tested, people) = Tested::start(&plan, &program, &base).await?;
+    let (tested, people) = Tested::start(&plan, &program, &base, Cores::default()).await?;
     carry_out(plan, tested, people, Ending::Drained, look, heard).await
 }
 
@@ -179,7 +187,13 @@ async fn gather(
     let keeping = std::thread::Builder::new().name("book".to_owned()).spawn({
         let mut look = look;
         let plan = Arc::clone(plan);
-        move || book::keep(around, notes, |second, totals, figures| look(&glance(&plan, second, totals, figures)))
+        let pinned = tested.cores.generator.is_some();
+        move || {
+            if pinned {
+                give_way();
+            }
+            book::keep(around, notes, |second, totals, figures| look(&glance(&plan, second, totals, figures)))
+        }
     })?;
     let ground = Ground::new(
         Arc::clone(plan),
@@ -259,6 +273,8 @@ fn glance(plan: &Plan, second: &Second, totals: &Second, figures: &Figures) -> G
         stage: plan.stages.get(at).map(|stage| stage.name.clone()).unwrap_or_default(),
         second: second.clone(),
         totals: totals.clone(),
+        ranks: outcome::ranks(figures),
+        harms: Harm::ALL.iter().map(|harm| (harm.name(), figures.harm(*harm))).collect(),
         harmful: figures.harmful(),
         start_error: errors.summary(),
         dropped: figures.starts.iter().map(|starts| starts.dropped).sum(),

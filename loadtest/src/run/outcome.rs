@@ -205,7 +205,7 @@ pub(super) fn report(
         changes: figures.changes,
         stages: (0..plan.stages.len()).filter_map(|n| stage(figures, n)).collect(),
         faults: faults(plan),
-        ranks: Rank::ALL.iter().map(|rank| rank_line(figures, *rank, judged)).filter(|line| line.answers > 0).collect(),
+        ranks: ranks(figures),
         steps: Step::ALL
             .iter()
             .map(|step| step_line(figures, *step, judged))
@@ -270,6 +270,12 @@ fn stage(figures: &Figures, n: usize) -> Option<StageLine> {
         goodput: share(ends.good()),
         start_error: starts.error.summary(),
     })
+}
+
+/// Every rank of the judged stages that was heard of.
+pub(super) fn ranks(figures: &Figures) -> Vec<RankLine> {
+    let judged = |under: &Under| figures.plan.stages.get(under.stage).is_some_and(|stage| stage.judge);
+    Rank::ALL.iter().map(|rank| rank_line(figures, *rank, judged)).filter(|line| line.answers > 0).collect()
 }
 
 fn rank_line(figures: &Figures, rank: Rank, judged: impl Fn(&Under) -> bool) -> RankLine {

@@ -14,6 +14,7 @@ use super::part::{Ended, Part};
 use super::series::Seconds;
 use super::site::Tested;
 use super::{Beginning, Ending, Gathered, Refused, Report, Share, conclude, gather};
+use crate::cluster::Cores;
 use crate::plan::Plan;
 
 /// A process reads its people in so much time.
@@ -44,7 +45,7 @@ pub async fn run_shard(mut plan: Plan, program: PathBuf, base: PathBuf, shard: S
     // The parent compares the counters, once for all.
     plan.target.metrics = None;
     let plan = Arc::new(plan);
-    let (mut tested, people) = Tested::start(&plan, &program, &base).await?;
+    let (mut tested, people) = Tested::start(&plan, &program, &base, Cores::default()).await?;
     let at = UNIX_EPOCH + Duration::from_millis(shard.at_unix_ms);
     let left = at.duration_since(SystemTime::now()).context("started too late to begin with the others")?;
     let beginning = Beginning { began: Instant::now() + left, share: shard.share };
@@ -78,7 +79,7 @@ pub async fn run_in_shards(
     }
     let plan = Arc::new(plan);
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
-    let (tested, _) = Tested::start(&plan, &program, &base).await?;
+    let (tested, _) = Tested::start(&plan, &program, &base, Cores::default()).await?;
     let before = tested.counters().await?;
     let dir = tempfile::tempdir()?;
     let (started_at, at) = (jiff::Timestamp::now(), SystemTime::now() + STARTS_WITHIN);

@@ -32,10 +32,21 @@ pub(super) struct Tested {
 
 impl Tested {
     /// Starts what has to be started.
-    pub(super) async fn start(plan: &Plan, program: &Path, base: &Path) -> anyhow::Result<(Self, People)> {
-        if let Some(url) = &plan.target.url {
-            return Self::at(plan, url, base).await;
-        }
+    pub(super) async fn start(
+        plan: &Plan,
+        program: &Path,
+        base: &Path,
+        cores: Cores,
+    ) -> anyhow::Result<(Self, People)> {
+        let (tested, people) = match &plan.target.url {
+            Some(url) => Self::at(plan, url, base).await?,
+            None => Self::simulated(plan, program, cores).await?,
+        };
+        Ok((Self { cores, ..tested }, people))
+    }
+
+    /// A simulated town, with a gateway in front of it unless the plan wants none.
+    async fn simulated(plan: &Plan, program: &Path, cores: Cores) -> anyhow::Result<(Self, People)> {
         let town = Arc::new(Town::of(world(plan)).await?.speaking(plan.dialect));
         let people = People::of_town(plan, &town)?;
         if plan.simulated.straight {
@@ -56,7 +67,8 @@ impl Tested {
             return Ok((tested, people));
         }
         let dir = tempfile::tempdir()?;
-        let site = Site::prepare(program, dir.path(), &configuration(&plan.simulated, &town)?)?;
+        let mut site = Site::prepare(program, dir.path(), &configuration(&plan.simulated, &town)?)?;
+        site.core = cores.measured;
         let gateway = site.start().await?;
         let metrics = Address {
             host: gateway.metrics.ip().to_string(),
