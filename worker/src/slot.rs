@@ -330,9 +330,12 @@ impl SlotGuard {
         self.slots.change(|state, now| state.begin(self.number, now));
     }
 
-    /// The answer is complete: another may call the backend while it is judged.
+    /// The answer is complete, and no surprise so far: another may call the backend while it is judged, where the backend bears that.
     pub(crate) fn answered(&self) {
-        self.slots.change(|state, now| state.answered(self.number, now));
+        let mut inner = self.slots.lock();
+        let rests = !inner.settle.is_zero();
+        inner.state.complete(self.number, rests, clock::now());
+        inner.wake();
     }
 
     /// The call is over without a surprise.
