@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sekisho_loadtest::cluster::{Gateway, Site, Town, TownPlan, protecting};
+use sekisho_loadtest::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting};
 use sekisho_loadtest::kiosk::{Kiosk, Patience};
 use sekisho_loadtest::legacy::Form;
 use sekisho_loadtest::legacy::chronicle::Work;
@@ -57,6 +57,7 @@ impl Heard {
 /// What is asked, with everything in it: a retry is the same text.
 #[derive(Debug, Clone)]
 struct Question {
+    terminal: String,
     session: String,
     path: String,
     body: Value,
@@ -67,9 +68,10 @@ impl Question {
     fn text(&self) -> String {
         let body = self.body.to_string();
         format!(
-            "POST {} HTTP/1.1\r\nhost: issuer.example\r\nx-terminal: T-1\r\nx-session: {}\r\nidempotency-key: {}\r\n\
+            "POST {} HTTP/1.1\r\nhost: issuer.example\r\nx-terminal: {}\r\nx-session: {}\r\nidempotency-key: {}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             self.path,
+            self.terminal,
             self.session,
             self.key,
             body.len(),
@@ -88,6 +90,11 @@ impl Question {
         tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
         heard(&bytes)
     }
+}
+
+/// Everybody stands at a kiosk of their own: a card there ends the session of the one before.
+fn terminal(person: usize) -> String {
+    format!("T-{person}")
 }
 
 fn heard(bytes: &[u8]) -> Heard {
@@ -114,7 +121,7 @@ impl Scene {
     }
 
     async fn open(&self, person: usize) -> String {
-        let mut kiosk = Kiosk::new("T-1", self.kiosk_side(), Patience(PATIENCE));
+        let mut kiosk = Kiosk::new(terminal(person), self.kiosk_side(), Patience(PATIENCE));
         let (exchange, opened) = kiosk.open(self.town.card(person), self.town.city_code(person)).await;
         opened.unwrap_or_else(|| panic!("{:?}", exchange.said)).session
     }
@@ -122,7 +129,13 @@ impl Scene {
     async fn paper(&self, person: usize, key: &str) -> Question {
         let session = self.open(person).await;
         let path = format!("/certificates/{}", Form::ResidentRecord.path());
-        Question { session, path, body: json!({"copies": "1", "scope": "self"}), key: key.to_owned() }
+        Question {
+            terminal: terminal(person),
+            session,
+            path,
+            body: json!({"copies": "1", "scope": "self"}),
+            key: key.to_owned(),
+        }
     }
 
     async fn change(&self, person: usize, key: &str) -> Question {
@@ -133,6 +146,7 @@ impl Scene {
     fn change_in(&self, person: usize, session: String, key: &str, salt: u64) -> Question {
         let path = format!("/residents/{}/address", self.town.id(person));
         Question {
+            terminal: terminal(person),
             session,
             path,
             body: json!({"address": self.town.another_address(person, salt)}),
@@ -231,8 +245,8 @@ impl Scene {
 
 fn inquiry(question: &Question, resident: &str) -> String {
     format!(
-        "GET /residents/{resident} HTTP/1.1\r\nhost: issuer.example\r\nx-terminal: T-1\r\nx-session: {}\r\nconnection: close\r\n\r\n",
-        question.session
+        "GET /residents/{resident} HTTP/1.1\r\nhost: issuer.example\r\nx-terminal: {}\r\nx-session: {}\r\nconnection: close\r\n\r\n",
+        question.terminal, question.session
     )
 }
 
@@ -269,5 +283,195 @@ async fn each_answer_lost_once_at_every_stage_is_given_again_and_the_backend_act
         assert_eq!(again.status, 200, "{stage:?} {again:?}");
         assert_eq!(again.body, question.ask(scene.kiosk_side()).await.body, "{stage:?}");
         assert_eq!(scene.done(person, Work::Amend), 1, "{stage:?}: changed again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_was_lost_is_said_again_and_the_backend_is_asked_once() {
+    let scene = Scene::start(|_| {}).await;
+    let mut question = scene.paper(scene.people().next().unwrap(), "key-1").await;
+    question.body["copies"] = "2".into();
+    let first = question.ask(scene.kiosk_side()).await;
+    let again = question.ask(scene.kiosk_side()).await;
+    assert_eq!((first.status, first.code().as_str()), (422, "ONE_COPY_ONLY"));
+    assert_eq!((again.status, again.code().as_str()), (422, "ONE_COPY_ONLY"));
+    assert_eq!((scene.counted("begun").await, scene.counted("replayed").await), (1.0, 1.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_at_the_same_time_waits_and_one_key_is_one_request() {
+    let scene = Scene::start(|_| {}).await;
+    let person = scene.people().next().unwrap();
+    let question = scene.paper(person, "key-1").await;
+    let asked: Vec<_> = (0..6)
+        .map(|_| {
+            let (question, to) = (question.clone(), scene.kiosk_side());
+            tokio::spawn(async move { question.ask(to).await })
+        })
+        .collect();
+    let mut papers = Vec::new();
+    for one in asked {
+        let heard = one.await.unwrap();
+        assert_eq!(heard.status, 200, "{heard:?}");
+        papers.push(heard.body);
+    }
+    assert!(papers.windows(2).all(|two| two[0] == two[1]), "not one document");
+    assert_eq!((scene.done(person, Work::Issue), scene.counted("begun").await), (1, 1.0));
+
+    let household = Question { body: json!({"copies": "1", "scope": "household"}), ..question.clone() };
+    let other_kind = Question { path: format!("/certificates/{}", Form::Tax.path()), ..question.clone() };
+    let other_bytes = Question { body: json!({"copies": "1", "scope": "self", "note": 1}), ..question.clone() };
+    for reused in [household, other_kind, other_bytes] {
+        let heard = reused.ask(scene.kiosk_side()).await;
+        assert_eq!((heard.status, heard.reason().as_str()), (422, "key_reused"), "{reused:?}");
+    }
+    assert_eq!(question.ask(scene.kiosk_side()).await.body, papers[0], "its own answer is still there");
+    assert_eq!(scene.town.world().chronicle().executions().iter().filter(|e| e.work == Work::Issue).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_kept_is_not_given_after_an_amend_inside_a_bracket_or_while_switched_off() {
+    let scene = Scene::start(|_| {}).await;
+    let mut people = scene.people();
+    let to = scene.kiosk_side();
+
+    let person = people.next().unwrap();
+    let question = scene.paper(person, "key-1").await;
+    assert_eq!(question.ask(to).await.status, 200);
+    let change = scene.change_in(person, question.session.clone(), "key-2", 1);
+    assert_eq!(change.ask(to).await.status, 200);
+    let stale = question.ask(to).await;
+    assert_eq!((stale.code().as_str(), stale.reason().as_str()), ("WITHHELD", "superseded"), "{stale:?}");
+
+    let person = people.next().unwrap();
+    let question = scene.paper(person, "key-1").await;
+    assert_eq!(question.ask(to).await.status, 200);
+    let mut admin = Admin::new(scene.gateway.admin, scene.site.admin_key().unwrap());
+    let bracket = admin.open_bracket(scene.town.city_code(person), scene.town.id(person)).await.unwrap();
+    let bracketed = question.ask(to).await;
+    assert_eq!((bracketed.code().as_str(), bracketed.reason().as_str()), ("WITHHELD", "bracket"), "{bracketed:?}");
+    admin.close_bracket(bracket, 1).await.ok();
+
+    let person = people.next().unwrap();
+    let question = scene.paper(person, "key-1").await;
+    let first = question.ask(to).await;
+    // An answer that is leaving while the switch is set is withheld, which ends its session: another's tells when it is set.
+    let another = scene.paper(people.next().unwrap(), "key-1").await;
+    let off = scene.site.state().join("off");
+    std::fs::create_dir_all(&off).unwrap();
+    std::fs::write(off.join("kind-resident_record"), "").unwrap();
+    scene.until(async || another.ask(to).await.reason() == "switched_off").await;
+    assert_eq!(question.ask(to).await.reason(), "switched_off");
+    std::fs::remove_file(off.join("kind-resident_record")).unwrap();
+    scene.until(async || another.ask(to).await.reason() != "switched_off").await;
+    assert_eq!(question.ask(to).await.body, first.body);
+    assert_eq!(scene.done(person, Work::Issue), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_kill_9_nothing_is_begun_again_under_a_key_that_was_used() {
+    let mut scene = Scene::start(|_| {}).await;
+    let mut people = scene.people();
+    let (changed, issued, fresh) = (people.next().unwrap(), people.next().unwrap(), people.next().unwrap());
+    let change = scene.change(changed, "key-1").await;
+    let paper = scene.paper(issued, "key-1").await;
+    assert_eq!(paper.ask(scene.kiosk_side()).await.status, 200, "answered, and lost");
+    // The backend did it; the gateway dies before it hears so.
+    scene.lose(&change, changed, Work::Amend, Lost::AfterBody).await;
+    scene.gateway.process.kill().await.unwrap();
+    scene.gateway = scene.site.start().await.unwrap();
+    for (person, work, lost) in [(changed, Work::Amend, &change), (issued, Work::Issue, &paper)] {
+        let gone = lost.ask(scene.kiosk_side()).await;
+        assert_eq!((gone.status, gone.reason().as_str()), (409, "unknown_session"));
+        let again = Question { session: scene.open(person).await, ..lost.clone() };
+        let unknown = again.ask(scene.kiosk_side()).await;
+        let said = (unknown.code(), unknown.reason());
+        assert_eq!(said, ("INDETERMINATE".into(), "outcome_unknown".into()), "{work:?} {}", unknown.head);
+        assert_eq!(scene.done(person, work), 1, "{work:?}: begun again");
+    }
+    let another = scene.paper(fresh, "key-1").await.ask(scene.kiosk_side()).await;
+    assert_eq!(another.status, 200, "another resident's key is their own: {another:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_was_cut_off_by_kill_9_is_not_made_again() {
+    let mut scene = Scene::start(|_| {}).await;
+    let person = scene.people().next().unwrap();
+    let change = scene.change(person, "key-1").await;
+    scene.town.world().pace().freeze(true);
+    let stream = change.send(scene.kiosk_side()).await;
+    scene.until(async || scene.done(person, Work::Amend) == 1).await;
+    scene.gateway.process.kill().await.unwrap();
+    drop(stream);
+    scene.town.world().pace().freeze(false);
+    scene.gateway = scene.site.start().await.unwrap();
+    let again = Question { session: scene.open(person).await, ..change };
+    let unknown = again.ask(scene.kiosk_side()).await;
+    assert_eq!((unknown.code().as_str(), unknown.reason().as_str()), ("INDETERMINATE", "outcome_unknown"));
+    assert_eq!(scene.done(person, Work::Amend), 1);
+}
+
+fn ledger(table: &mut toml::Table, key: &str, value: impl Into<toml::Value>) {
+    let ledger = table.get_mut("ledger").and_then(toml::Value::as_table_mut).unwrap();
+    ledger.insert(key.to_owned(), value.into());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_too_long_or_finds_no_room_is_gone_and_is_not_begun_again() {
+    let scene = Scene::start(|table| ledger(table, "keep", "1s")).await;
+    let person = scene.people().next().unwrap();
+    let question = scene.paper(person, "key-1").await;
+    assert_eq!(question.ask(scene.kiosk_side()).await.status, 200);
+    scene.until(async || question.ask(scene.kiosk_side()).await.status == 409).await;
+    assert_eq!(question.ask(scene.kiosk_side()).await.reason(), "erased");
+    assert_eq!(scene.done(person, Work::Issue), 1);
+    scene.until(async || scene.metrics().await.contains("\nsekisho_ledger_bytes 0\n")).await;
+
+    let scene = Scene::start(|table| ledger(table, "max_bytes", "1B")).await;
+    let question = scene.paper(person, "key-1").await;
+    assert_eq!(question.ask(scene.kiosk_side()).await.status, 200, "served once");
+    let gone = question.ask(scene.kiosk_side()).await;
+    assert_eq!((gone.status, gone.reason().as_str()), (409, "not_kept"));
+    assert_eq!(scene.done(person, Work::Issue), 1);
+
+    let scene = Scene::start(|table| ledger(table, "max_keys", 1)).await;
+    let question = scene.paper(person, "key-1").await;
+    assert_eq!(question.ask(scene.kiosk_side()).await.status, 200);
+    let second = Question { key: "key-2".to_owned(), ..question.clone() }.ask(scene.kiosk_side()).await;
+    assert_eq!((second.status, second.code().as_str(), second.reason().as_str()), (503, "BUSY", "memory"));
+    assert_eq!(question.ask(scene.kiosk_side()).await.status, 200, "who was there is not forgotten");
+    assert_eq!(scene.done(person, Work::Issue), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_closes_the_issuance_and_an_abandon_erases_it() {
+    let scene = Scene::start(|_| {}).await;
+    let (mut people, to) = (scene.people(), scene.kiosk_side());
+    for (word, told) in [("printed", "the kiosk confirmed its print"), ("abandoned", "it was abandoned at the kiosk")] {
+        let person = people.next().unwrap();
+        let question = scene.paper(person, "key-1").await;
+        let paper = question.ask(to).await;
+        let request = paper.header("x-request-id").unwrap().to_owned();
+        let text = format!(
+            "POST /sessions/{}/{word} HTTP/1.1\r\nhost: issuer.example\r\nx-terminal: {}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            question.session, question.terminal
+        );
+        assert_eq!(ask_text(text, to).await.status, 204);
+        let after = question.ask(to).await;
+        assert_eq!((after.status, after.reason().as_str()), (409, "unknown_session"), "{word}");
+        assert!(scene.metrics().await.contains("\nsekisho_ledger_bytes 0\n"), "{word}: still kept");
+        scene.until(async || scene.explained(&request).await.contains(told)).await;
+        assert_eq!(scene.done(person, Work::Issue), 1);
+    }
+}
+
+impl Scene {
+    /// What the records say of a request.
+    async fn explained(&self, request: &str) -> String {
+        let key = self.site.admin_key().unwrap();
+        let text = format!(
+            "GET /requests/{request} HTTP/1.1\r\nhost: admin\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        );
+        String::from_utf8_lossy(&ask_text(text, self.gateway.admin).await.body).into_owned()
     }
 }
