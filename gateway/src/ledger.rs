@@ -217,6 +217,10 @@ impl Drop for Place {
     }
 }
 
+/// What a request with a key may meet: nobody; another that runs; an answer, or a no, that is given again; another request's key; one that
+/// is over; one of before a restart; a full memory.
+pub(crate) const MET: [&str; 8] = ["begun", "joined", "replayed", "refused_again", "reused", "over", "unknown", "full"];
+
 /// Nobody can say any more what came of it.
 pub(crate) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
 

@@ -13,7 +13,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sekisho_loadtest::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting};
-use sekisho_loadtest::kiosk::{Kiosk, Patience};
+use sekisho_loadtest::dialect::Dialect;
+use sekisho_loadtest::kiosk::{Kiosk, Patience, Said, Scope};
 use sekisho_loadtest::legacy::Form;
 use sekisho_loadtest::legacy::chronicle::Work;
 use serde_json::{Value, json};
@@ -106,7 +107,11 @@ fn heard(bytes: &[u8]) -> Heard {
 
 impl Scene {
     async fn start(change: impl FnOnce(&mut toml::Table)) -> Self {
-        let town = Town::start(TownPlan::of(7, 1, 60)).await.unwrap();
+        Self::speaking(Dialect::Json, change).await
+    }
+
+    async fn speaking(dialect: Dialect, change: impl FnOnce(&mut toml::Table)) -> Self {
+        let town = Town::start(TownPlan::of(7, 1, 60).speaking(dialect)).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let mut configuration = protecting(&town).unwrap();
         change(&mut configuration);
@@ -363,7 +368,7 @@ async fn what_was_kept_is_not_given_after_an_amend_inside_a_bracket_or_while_swi
     scene.until(async || another.ask(to).await.reason() == "switched_off").await;
     assert_eq!(question.ask(to).await.reason(), "switched_off");
     std::fs::remove_file(off.join("kind-resident_record")).unwrap();
-    scene.until(async || another.ask(to).await.reason() != "switched_off").await;
+    scene.until(async || question.ask(to).await.reason() != "switched_off").await;
     assert_eq!(question.ask(to).await.body, first.body);
     assert_eq!(scene.done(person, Work::Issue), 1);
 }
@@ -473,5 +478,27 @@ impl Scene {
             "GET /requests/{request} HTTP/1.1\r\nhost: admin\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
         );
         String::from_utf8_lossy(&ask_text(text, self.gateway.admin).await.body).into_owned()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_every_dialect_who_asks_again_gets_the_same_paper() {
+    for dialect in [Dialect::Json, Dialect::Soap, Dialect::Form] {
+        let scene = Scene::speaking(dialect, |_| {}).await;
+        let person = scene.people().find(|person| scene.town.covered(*person, Form::ResidentRecord, true).len() > 1);
+        let person = person.unwrap();
+        let mut kiosk = Kiosk::new("T-1", scene.kiosk_side(), Patience(PATIENCE)).speaking(dialect);
+        let (exchange, opened) = kiosk.open(scene.town.card(person), scene.town.city_code(person)).await;
+        let session = opened.unwrap_or_else(|| panic!("{:?}", exchange.said)).session;
+        let mut papers = Vec::new();
+        for _ in 0..2 {
+            let path = Form::ResidentRecord.path();
+            match kiosk.issue_under(&session, path, Scope::Household, Some("key-1")).await.said {
+                Said::Paper(paper) => papers.push(paper.bytes),
+                other => panic!("{dialect:?}: {other:?}"),
+            }
+        }
+        assert_eq!(papers[0], papers[1], "{dialect:?}");
+        assert_eq!((scene.done(person, Work::Issue), scene.counted("replayed").await), (1, 1.0), "{dialect:?}");
     }
 }

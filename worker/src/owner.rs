@@ -19,7 +19,7 @@ use crate::backend::{Backend, BackendConfig, BackendState};
 use crate::clock;
 use crate::doubt::Doubts;
 use crate::intent::Intents;
-use crate::intent::keys::Begun;
+use crate::intent::keys::Before;
 pub use crate::intent::keys::KEPT_FOR as KEYS_KEPT_FOR;
 use crate::journal::JournalError;
 use crate::lane::Lanes;
@@ -80,19 +80,11 @@ pub enum StartError {
     Journal(#[from] JournalError),
 }
 
-/// What is known of the keys of earlier lives.
-struct Before {
-    keys: Begun,
-    /// They could not be read: until then it may be any key.
-    unknown_until: Option<Instant>,
-}
-
 /// One owner of every lane of this process.
 pub struct Owner {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) intents: Arc<Intents>,
     pub(crate) doubts: Doubts,
-    /// Keys under which earlier lives of the process began something.
     before: Before,
     pub(crate) lease: Box<dyn Lease>,
     pub(crate) lane_wait: Duration,
@@ -107,11 +99,9 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Whether something may have been begun under the key of this digest before this process started. It is never begun again: nobody
-    /// knows what came of it.
+    /// Whether something may have been begun under the key of this digest before this process: nobody knows what came of it.
     pub fn began_before(&self, key: u128) -> bool {
-        self.before.unknown_until.is_some_and(|until| clock::now() < until)
-            || self.before.keys.holds(key, clock::wall().as_second())
+        self.before.holds(key)
     }
 
     /// Starts inside the runtime that shall run its timers. Residents whose intent is open wait from now on.
@@ -125,10 +115,7 @@ impl Owner {
             lanes: Lanes::new(limits, timers.clone()),
             intents,
             doubts: Doubts::default(),
-            before: Before {
-                keys: found.keys.clone(),
-                unknown_until: found.unreadable.as_ref().map(|_| clock::after(clock::now(), config.longest_max_run)),
-            },
+            before: Before::new(&found, config.longest_max_run),
             lease: Box::new(Embedded(config.epoch)),
             lane_wait: config.lane_wait,
             backends: RwLock::new(backends.collect()),

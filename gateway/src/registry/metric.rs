@@ -402,11 +402,7 @@ pub const ALL: &[MetricDef] = &[
         "For how long the canary should have passed and has not: 0 within two of its periods of passing, or of not being served like everybody",
         &[CANARY, EXPECT],
     ),
-    counter(
-        name::LEDGER_REQUESTS,
-        "Requests with a key: the first, who waited for it, and what who asked again was told",
-        &[words("result", &["begun", "joined", "replayed", "refused_again", "reused", "over", "unknown", "full"])],
-    ),
+    counter(name::LEDGER_REQUESTS, "Requests with a key, by what they met", &[words("result", &crate::ledger::MET)]),
     gauge(name::LEDGER_KEYS, Unit::Count, "Keys that are remembered", &[]),
     gauge(name::LEDGER_BYTES, Unit::Bytes, "Sealed answers that are kept for who asks again", &[]),
     gauge(name::RELOAD_SUCCESS, Unit::Count, "1 if the last load of the configuration succeeded", &[]),

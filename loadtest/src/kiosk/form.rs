@@ -28,7 +28,7 @@ pub(super) fn filled_in(
         ("POST", ["certificates", form]) => {
             let kind = KINDS.iter().find(|(_, path)| path == form).map_or("00", |(kind, _)| kind);
             let fields = fields.and("kind", kind).and("scope", say("scope")).and("copies", say("copies"));
-            ("/cgi-bin/issue.cgi", fields)
+            ("/cgi-bin/issue.cgi", key.into_iter().fold(fields, |fields, key| fields.and("key", key)))
         }
         ("GET", ["residents", id]) => ("/cgi-bin/inquiry.cgi", fields.and("number", id)),
         ("POST", ["residents", id, "address"]) => {

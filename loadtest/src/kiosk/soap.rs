@@ -25,7 +25,11 @@ pub(super) fn message(
         ("POST", ["sessions"]) => ("Open", element("CardNo", say("cardSerial")) + &element("City", say("cityCode"))),
         ("POST", ["certificates", form]) => {
             let kind = KINDS.iter().find(|(_, path)| path == form).map_or("00", |(kind, _)| kind);
-            ("Issue", element("Kind", kind) + &element("Scope", say("scope")) + &element("Copies", say("copies")))
+            let key = key.map_or_else(String::new, |key| element("Key", key));
+            (
+                "Issue",
+                element("Kind", kind) + &element("Scope", say("scope")) + &element("Copies", say("copies")) + &key,
+            )
         }
         ("GET", ["residents", id]) => ("Inquiry", element("Number", id)),
         ("POST", ["residents", id, "address"]) => {

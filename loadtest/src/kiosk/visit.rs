@@ -113,8 +113,13 @@ impl Kiosk {
 
     /// Asks for a certificate; `path` is the last part, such as `resident-record`.
     pub async fn issue(&mut self, session: &str, path: &str, scope: Scope) -> Exchange {
+        self.issue_under(session, path, scope, None).await
+    }
+
+    /// The same under a key: whoever loses the answer asks again with it.
+    pub async fn issue_under(&mut self, session: &str, path: &str, scope: Scope, key: Option<&str>) -> Exchange {
         let body = json!({"copies": "1", "scope": scope.word()});
-        let exchange = self.ask(Method::POST, &format!("/certificates/{path}"), Some(session), Some(body), None).await;
+        let exchange = self.ask(Method::POST, &format!("/certificates/{path}"), Some(session), Some(body), key).await;
         match form::job(&exchange.said) {
             Some((job, _)) if self.dialect == Dialect::Form => self.fetch(&job, exchange).await,
             _ => exchange,

@@ -1,7 +1,10 @@
 //! Under which keys something was begun lately, so that a client that asks again after a restart begins nothing twice. Digests only.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::Found;
+use crate::clock;
 
 /// How long a key is remembered over a restart, by the wall clock: longer than a session usually lives.
 pub const KEPT_FOR: Duration = Duration::from_secs(3600);
@@ -49,6 +52,27 @@ impl Begun {
     pub(crate) fn all(&self) -> impl Iterator<Item = (u128, i64)> {
         let last = |(at_s, digest): &&(i64, u128)| self.seconds.get(digest) == Some(at_s);
         self.order.iter().filter(last).map(|(at_s, digest)| (*digest, *at_s))
+    }
+}
+
+/// What is known of the keys of earlier lives of the process.
+pub(crate) struct Before {
+    keys: Begun,
+    /// They could not be read: until then it may be any key.
+    unknown_until: Option<Instant>,
+}
+
+impl Before {
+    /// As the journal was found.
+    pub(crate) fn new(found: &Found, longest_max_run: Duration) -> Self {
+        let unknown_until = found.unreadable.as_ref().map(|_| clock::after(clock::now(), longest_max_run));
+        Self { keys: found.keys.clone(), unknown_until }
+    }
+
+    /// Whether something may have been begun under `digest`.
+    pub(crate) fn holds(&self, digest: u128) -> bool {
+        self.unknown_until.is_some_and(|until| clock::now() < until)
+            || self.keys.holds(digest, clock::wall().as_second())
     }
 }
 
