@@ -243,7 +243,12 @@ async fn gather(
 /// Holds what was found out against the gateway's counters and the plan's thresholds.
 async fn conclude(tested: Tested, before: Option<Scrape>, gathered: Gathered) -> anyhow::Result<Report> {
     let mut figures = gathered.figures;
-    let after = tested.settled_counters(SETTLES_WITHIN).await?;
+    let after = match tested.settled_counters(SETTLES_WITHIN).await {
+        Ok(after) => after,
+        // Ctrl-C on a terminal is heard by a gateway of ours too: what is known is reported without its counts.
+        Err(_) if gathered.stopped == Some(Stopped::Interrupted) => None,
+        Err(error) => return Err(error),
+    };
     let unended = unended(&figures);
     let reconciled = match (&before, &after) {
         (Some(before), Some(after)) => Some(reconcile::reconcile(&figures, before, after, unended)),

@@ -183,7 +183,7 @@ async fn a_place_is_anothers_while_its_answer_is_judged_and_rests_after_a_surpri
     assert!(futures_util::poll!(&mut waits).is_pending(), "one place rests, the other's answer is being judged");
     other.settle();
     waits.await.unwrap();
-    let mut rested = Box::pin(place(&slots, Rank::New));
+    let rested = Box::pin(place(&slots, Rank::New));
     let _busy = place(&slots, Rank::New).await.unwrap();
     let asked = clock::now();
     rested.await.unwrap();
