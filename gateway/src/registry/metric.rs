@@ -2,7 +2,6 @@
 
 use metrics::Unit;
 use sekisho_issuance::verdict::CheckName;
-
 use sekisho_worker::metric::Burn;
 
 use super::{DocumentKind, End, Stage};
@@ -390,12 +389,7 @@ pub const ALL: &[MetricDef] = &[
         "What canaries saw: a right document of a synthetic resident (release), or another's tried in its place (withhold)",
         &[CANARY, EXPECT, words("result", &crate::canary::Seen::NAMES)],
     ),
-    gauge(
-        name::CANARY_LAST_PASS,
-        Unit::Seconds,
-        "When the canary last saw what it expects, in Unix time; 0 = not since the start",
-        &[CANARY, EXPECT],
-    ),
+    gauge(name::CANARY_LAST_PASS, Unit::Seconds, "Unix time at which the canary last passed, or 0", &[CANARY, EXPECT]),
     gauge(
         name::CANARY_OVERDUE,
         Unit::Seconds,
