@@ -125,8 +125,11 @@ fn clock(seconds: u64) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
+/// A column of counts.
+type Column = (&'static str, fn(&Second) -> u64);
+
 fn rate_table(glance: &Glance) -> Table<'static> {
-    const WHAT: [(&str, fn(&Second) -> u64); 7] = [
+    const WHAT: [Column; 7] = [
         ("begun", |second| second.offered),
         ("good", |second| second.good),
         ("lost", |second| second.lost),
