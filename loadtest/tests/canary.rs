@@ -15,13 +15,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
-use sekisho_loadtest::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting};
+use sekisho_loadtest::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting, sing};
 use sekisho_loadtest::dialect::Dialect;
 use sekisho_loadtest::incidents::{Ended, Field, Side, Visit};
 use sekisho_loadtest::kiosk::Line;
 use sekisho_loadtest::legacy::{Fault, FaultPlan, Form};
 use sekisho_loadtest::report::Step;
-use sekisho_loadtest::soap;
 
 /// Long enough for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -34,74 +33,11 @@ struct Cage {
     _dir: tempfile::TempDir,
 }
 
-/// What the issuing route and the two around it want to hear in each dialect.
-fn steps(dialect: Dialect, kind: &str) -> (String, Option<String>, String) {
-    match dialect {
-        Dialect::Json => {
-            let open = r#"{"terminal":"{kiosk}","cardSerial":"{card}","cityCode":"{municipality}"}"#;
-            (open.to_owned(), None, r#"{"scope":"self","copies":"1"}"#.to_owned())
-        }
-        Dialect::Soap => {
-            let message =
-                |header: String, body: String| String::from_utf8(soap::envelope(&header, &body).to_vec()).unwrap();
-            let terminal = soap::element("Terminal", "{kiosk}");
-            let opened = terminal.clone() + &soap::element("Seq", "{session}");
-            let open = soap::element("CardNo", "{card}") + &soap::element("City", "{municipality}");
-            let issue = soap::element("Kind", kind) + &soap::element("Scope", "self") + &soap::element("Copies", "1");
-            (
-                message(terminal, format!("<j:Open>{open}</j:Open>")),
-                Some(message(opened.clone(), "<j:Close></j:Close>".to_owned())),
-                message(opened, format!("<j:Issue>{issue}</j:Issue>")),
-            )
-        }
-        Dialect::Form => (
-            "terminal={kiosk}&card={card}&city={municipality}".to_owned(),
-            Some("terminal={kiosk}&session={session}".to_owned()),
-            format!("terminal={{kiosk}}&session={{session}}&kind={kind}&scope=self&copies=1"),
-        ),
-    }
-}
-
-/// `[canaries.one]` on the route of `form`.
-fn canary(town: &Town, form: Form, every: &str) -> toml::Table {
-    let (route, kind) = match form {
-        Form::Tax => ("tax", "04"),
-        _ => ("family_register", "05"),
-    };
-    let (open, close, issue) = steps(town.dialect(), kind);
-    let people: Vec<toml::Value> = town
-        .can_ask_for(0, form)
-        .into_iter()
-        .filter(|person| town.head(*person) == *person)
-        .take(2)
-        .enumerate()
-        .map(|(n, person)| {
-            let said = [("kiosk", format!("CANARY-{n}")), ("card", town.card(person).to_owned())];
-            toml::Table::from_iter(said.map(|(name, value)| (name.to_owned(), value.into()))).into()
-        })
-        .collect();
-    let step = |route: &str, body: Option<String>| {
-        let body = body.map(|body| ("body".to_owned(), body.into()));
-        toml::Value::from(toml::Table::from_iter([("route".to_owned(), route.into())].into_iter().chain(body)))
-    };
-    let facts = toml::Table::from_iter([("municipality".to_owned(), town.code(0).into())]);
-    toml::Table::from_iter([
-        ("route".to_owned(), route.into()),
-        ("every".to_owned(), every.into()),
-        ("facts".to_owned(), facts.into()),
-        ("people".to_owned(), people.into()),
-        ("body".to_owned(), issue.into()),
-        ("open".to_owned(), step("session_open", Some(open))),
-        ("close".to_owned(), step("session_close", close)),
-    ])
-}
-
 impl Cage {
     async fn with(town: Town, form: Form, edit: impl FnOnce(&mut toml::Table)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut table = protecting(&town).unwrap();
-        let one = toml::Table::from_iter([("one".to_owned(), canary(&town, form, "1s").into())]);
-        table.insert("canaries".to_owned(), one.into());
+        sing(&mut table, &town, form, "1s");
         edit(&mut table);
         let site = Site::prepare(Path::new(env!("CARGO_BIN_EXE_sekisho-loadtest")), dir.path(), &table).unwrap();
         let gateway = site.start().await.unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sekisho_gateway::registry::ALL;
 use sekisho_loadtest::cluster::prometheus::{Prometheus, value};
-use sekisho_loadtest::cluster::{Site, Town, TownPlan, protecting};
+use sekisho_loadtest::cluster::{Site, Town, TownPlan, protecting, sing};
 use sekisho_loadtest::incidents::{Ended, Field, Side, Visit};
 use sekisho_loadtest::legacy::{Fault, FaultPlan, Form};
 use sekisho_loadtest::report::Step;
@@ -78,13 +78,17 @@ async fn every_query_is_answered_and_a_wrong_backend_moves_the_board_and_pages()
     let town = Town::start(TownPlan::of(7, 2, 40)).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_sekisho-loadtest"));
-    let site = Site::prepare(program, dir.path(), &protecting(&town).unwrap()).unwrap();
+    let mut configuration = protecting(&town).unwrap();
+    sing(&mut configuration, &town, Form::FamilyRegister, "1h");
+    let site = Site::prepare(program, dir.path(), &configuration).unwrap();
     let gateway = site.start().await.unwrap();
     let rules = ["safety.yml", "service.yml"].map(|f| dashboards().join("prometheus/rules").join(f));
     let mut prometheus = Prometheus::start(Path::new("prometheus"), dir.path(), gateway.metrics, &rules).await.unwrap();
     let field = Field::new(town, gateway.kiosk_side, Duration::from_secs(20), Step::silent());
 
-    // What is emitted and what is declared is the same.
+    // What is emitted and what is declared is the same, once a canary has passed.
+    let passed = "sekisho_canary_last_pass_timestamp_seconds{expect=\"withhold\"} > 0";
+    prometheus.until(passed, |found| !found.is_empty()).await.unwrap();
     let found = prometheus.query(r#"count by (__name__) ({__name__=~"sekisho_.+"})"#).await.unwrap();
     let emitted: BTreeSet<String> = found
         .iter()

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sekisho_loadtest::cluster::prometheus::Prometheus;
-use sekisho_loadtest::cluster::{Site, Town, TownPlan, protecting};
+use sekisho_loadtest::cluster::{Site, Town, TownPlan, protecting, sing};
 use sekisho_loadtest::incidents::{Ended, Field, Side, Visit};
 use sekisho_loadtest::legacy::Form;
 use sekisho_loadtest::report::Step;
@@ -45,7 +45,9 @@ async fn no_rule_looks_at_something_that_is_not_there() {
     let town = Town::start(TownPlan::of(7, 2, 40)).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_sekisho-loadtest"));
-    let site = Site::prepare(program, dir.path(), &protecting(&town).unwrap()).unwrap();
+    let mut configuration = protecting(&town).unwrap();
+    sing(&mut configuration, &town, Form::FamilyRegister, "1h");
+    let site = Site::prepare(program, dir.path(), &configuration).unwrap();
     let gateway = site.start().await.unwrap();
     let rules = files("prometheus/rules", "yml");
     let mut prometheus = Prometheus::start(Path::new("prometheus"), dir.path(), gateway.metrics, &rules).await.unwrap();

@@ -1,6 +1,7 @@
 //! Real processes around the simulated backend: started, measured and killed by handle, never by name.
 
 mod admin;
+mod canary;
 mod cores;
 mod gateway;
 mod peer;
@@ -10,6 +11,7 @@ mod protection;
 mod town;
 
 pub use admin::{Admin, OpenLatch};
+pub use canary::sing;
 pub use cores::{Cores, Visiting, give_way, stay_on};
 pub use gateway::{Gateway, Site};
 pub use peer::Peer;
