@@ -201,7 +201,8 @@ async fn what_was_fetched_before_a_bracket_opened_does_not_leave_inside_it() {
     opening.unwrap().opened().unwrap();
     site.backend.go_on();
     let kept = running.await.unwrap();
-    assert_eq!((kept.status.as_u16(), &kept.json()["reason"]), (502, &json!("bracket")), "{}", kept.text());
+    let (ended, said) = ((kept.status.as_u16(), &kept.json()["reason"]), kept.text());
+    assert_eq!(ended, (502, &json!("bracket")), "what was fetched before does not leave inside: {said}");
 }
 
 /// Residents of the storm.
