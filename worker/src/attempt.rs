@@ -135,7 +135,9 @@ pub(crate) async fn run(
         }
     };
     times.backend = watch.lap();
-    if a.fetch.is_none() && surprise.is_none() && !a.after.as_ref().is_some_and(same) {
+    // A backend that rests after a surprise gets its next call only when this answer was none.
+    let may_rest = surprise.is_some() || !config.hazards.settle_after_timeout.is_zero();
+    if a.fetch.is_none() && !may_rest && !a.after.as_ref().is_some_and(same) {
         held.answered();
     }
     if let Some(surprise) = surprise {

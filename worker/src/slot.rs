@@ -330,12 +330,9 @@ impl SlotGuard {
         self.slots.change(|state, now| state.begin(self.number, now));
     }
 
-    /// The answer is complete, and no surprise so far: another may call the backend while it is judged, where the backend bears that.
+    /// The answer is complete: another may call the backend while it is judged.
     pub(crate) fn answered(&self) {
-        let mut inner = self.slots.lock();
-        let rests = !inner.settle.is_zero();
-        inner.state.complete(self.number, rests, clock::now());
-        inner.wake();
+        self.slots.change(|state, now| state.answered(self.number, now));
     }
 
     /// The call is over without a surprise.

@@ -258,15 +258,7 @@ impl State {
         }
     }
 
-    /// Its answer is complete, and judged next. Its place is another's meanwhile, but not where `rests` says that the backend needs rest after
-    /// a surprise and it has had one just now, or takes a single call at a time.
-    pub(super) fn complete(&mut self, number: u64, rests: bool, now: Instant) {
-        if !rests || (self.resting == 0 && self.limit.now() > 1) {
-            self.answered(number, now);
-        }
-    }
-
-    /// Its place is another's from now on.
+    /// Its answer is complete: its place may be another's while it is judged.
     pub(super) fn answered(&mut self, number: u64, now: Instant) {
         let Some(Entry { stage: Stage::Placed { since }, work, .. }) = self.entries.get(&number).copied() else {
             return;

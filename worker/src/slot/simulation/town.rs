@@ -231,7 +231,7 @@ impl<'d> Town<'d> {
             Happens::Answers { number } => {
                 if let Some(running) = self.running.get_mut(&number) {
                     running.judging = true;
-                    self.state.complete(number, true, now);
+                    self.state.answered(number, now);
                     self.at(self.now + JUDGE_S, Happens::Judged { number });
                     self.wake();
                 }
