@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 const TLS: &str =
-    r#"tls = { identity = "side.pem", key_file = "side.key", clients = "centre.pem", handshake_timeout = "500ms" }"#;
+    r#"tls = { identity = "side.pem", key_file = "side.key", clients = "centre.pem", handshake_timeout = "3s" }"#;
 
 /// Writes what `TLS` names.
 fn install(folder: &Path, centre: &Office, identity: &Shown) {
@@ -238,7 +238,7 @@ async fn a_silent_handshake_is_cut_and_one_too_many_is_closed_at_once() {
     assert!(matches!(ended(silent).await, Ok(0) | Err(_)));
     assert_eq!(site.metric("sekisho_connections_refused_total{reason=\"tls_late\"}"), 1.0);
 
-    site.reconfigure("handshake_timeout = \"500ms\"", "handshake_timeout = \"1h\", max_handshakes = 1");
+    site.reconfigure("handshake_timeout = \"3s\"", "handshake_timeout = \"1h\", max_handshakes = 1");
     let first = TcpStream::connect(site.address).await.unwrap();
     let second = TcpStream::connect(site.address).await.unwrap();
     // Whichever of the two came first holds the one place.
