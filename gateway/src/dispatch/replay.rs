@@ -42,8 +42,7 @@ async fn run(
     let Some(opened) = known.edge.ledger.open(&kept) else {
         return Err(Problem::because(Code::Internal, "internal"));
     };
-    let crate::ledger::Opened { attestation, answer, job, before, after, times } = opened;
-    let before = Before { bound: first, attestation, answer, job, before, after, times, marks: kept.marks() };
+    let before = Before { bound: first, opened, marks: kept.marks() };
     let _under_way = known.edge.brackets.under_way();
     let ended = match gate.decide_again(before, &bound) {
         Ok(released) => gate.commit(&bound, released, || still(&known, &bound, None, &kiosk)).await,

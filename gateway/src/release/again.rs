@@ -1,11 +1,10 @@
 //! An answer that was kept goes through the whole gate once more before it may leave again; its first release vouches for nothing.
 
 use sekisho_issuance::shard::LaneId;
-use sekisho_worker::assignment::{Answer, Attestation, JobReport};
-use sekisho_worker::owner::StageTimes;
 
 use super::{Answered, Gate, Released, Withheld, judge, verify, withheld};
 use crate::bound::Bound;
+use crate::ledger::Opened;
 use crate::record::Record;
 use crate::registry::name;
 
@@ -13,18 +12,8 @@ use crate::registry::name;
 pub(crate) struct Before<'k> {
     /// The request that it was fetched for.
     pub(crate) bound: &'k Bound,
-    /// What the worker observed.
-    pub(crate) attestation: Attestation,
-    /// The answer.
-    pub(crate) answer: Answer,
-    /// How far its job came.
-    pub(crate) job: Option<JobReport>,
-    /// The lookup before.
-    pub(crate) before: Option<Answer>,
-    /// The probe after.
-    pub(crate) after: Option<Answer>,
-    /// How long each stage took.
-    pub(crate) times: StageTimes,
+    /// What came back for it.
+    pub(crate) opened: Opened,
     /// The marks under which it passed.
     pub(crate) marks: &'k [(LaneId, Option<String>)],
 }
@@ -43,7 +32,8 @@ impl Gate {
     /// pass any more stays in and suspends nothing: it passed, and what changed since is not the backend's doing.
     pub(crate) fn decide_again(&self, kept: Before<'_>, bound: &Bound) -> Result<Released<Answered>, Withheld> {
         let parts = &*self.0;
-        let Before { bound: first, attestation, answer, job, before, after, times, marks } = kept;
+        let Before { bound: first, opened, marks } = kept;
+        let Opened { attestation, answer, job, before, after, times } = opened;
         if !parts.records.memory().watermarks.unchanged(marks) {
             parts.registry.counter(name::FENCE_REJECTIONS, &[("place", "replay")]).increment(1);
             return Err(Withheld::new("superseded", None));
