@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use sekisho_loadtest::cluster::{Admin, Gateway, Site, Town, TownPlan, protecting};
 use sekisho_loadtest::dialect::Dialect;
 use sekisho_loadtest::kiosk::{Kiosk, Patience, Said, Scope};
-use sekisho_loadtest::legacy::Form;
 use sekisho_loadtest::legacy::chronicle::Work;
+use sekisho_loadtest::legacy::{Fault, FaultPlan, Form};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -165,6 +165,23 @@ impl Scene {
         executions.iter().filter(|e| e.work == work && e.people.contains(&person)).count()
     }
 
+    /// How often the backend says that it was asked in a session, whatever it answered.
+    fn asked(&self, question: &Question) -> u64 {
+        self.town.world().calls_in(&question.session)
+    }
+
+    /// Waits for something that the backend tells of.
+    async fn backend(&self, happened: impl Fn() -> bool) {
+        let mut told = self.town.world().chronicle().happened();
+        let asked = async {
+            while !happened() {
+                told.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.expect("it never happened");
+    }
+
+    /// Waits for something that the gateway says: another process gives no event to wait for.
     async fn until(&self, happened: impl AsyncFn() -> bool) {
         let began = Instant::now();
         while !happened().await {
@@ -206,9 +223,19 @@ enum Lost {
     AfterBody,
 }
 
+impl Lost {
+    /// Calls in the same session that losing the answer takes.
+    const fn others(self) -> u64 {
+        match self {
+            Self::BeforeSend => 1,
+            Self::AfterSend | Self::DuringBody | Self::AfterBody => 0,
+        }
+    }
+}
+
 impl Scene {
-    async fn lose(&self, question: &Question, person: usize, work: Work, stage: Lost) {
-        let (pace, before) = (self.town.world().pace(), self.done(person, work));
+    async fn lose(&self, question: &Question, person: usize, stage: Lost) {
+        let (pace, before) = (self.town.world().pace(), self.asked(question));
         match stage {
             Lost::BeforeSend => {
                 // Somebody else's question holds the resident's lane.
@@ -218,7 +245,7 @@ impl Scene {
                     let (first, to) = (inquiry(&first, self.town.id(person)), self.kiosk_side());
                     async move { ask_text(first, to).await }
                 });
-                self.until(async || self.done(person, Work::Inquire) == 1).await;
+                self.backend(|| self.asked(question) > before).await;
                 let begun = self.counted("begun").await;
                 let stream = question.send(self.kiosk_side()).await;
                 self.until(async || self.counted("begun").await > begun).await;
@@ -229,7 +256,7 @@ impl Scene {
             Lost::AfterSend => {
                 pace.freeze(true);
                 let stream = question.send(self.kiosk_side()).await;
-                self.until(async || self.done(person, work) > before).await;
+                self.backend(|| self.asked(question) > before).await;
                 drop(stream);
                 pace.freeze(false);
             }
@@ -272,35 +299,72 @@ async fn each_answer_lost_once_at_every_stage_is_given_again_and_the_backend_act
     for stage in STAGES {
         let person = people.next().unwrap();
         let question = scene.paper(person, "key-1").await;
-        scene.lose(&question, person, Work::Issue, stage).await;
+        scene.lose(&question, person, stage).await;
         let again = question.ask(scene.kiosk_side()).await;
         assert_eq!((again.status, again.header("content-type")), (200, Some("application/pdf")), "{stage:?} {again:?}");
         let once_more = question.ask(scene.kiosk_side()).await;
         assert_eq!(again.body, once_more.body, "{stage:?}: not the same document");
         assert_ne!(again.header("x-request-id"), once_more.header("x-request-id"), "each has an id of its own");
         assert_eq!(scene.done(person, Work::Issue), 1, "{stage:?}: issued again");
+        assert_eq!(scene.asked(&question), 1 + stage.others(), "{stage:?}: asked again");
     }
     for stage in STAGES {
         let person = people.next().unwrap();
         let question = scene.change(person, "key-1").await;
-        scene.lose(&question, person, Work::Amend, stage).await;
+        scene.lose(&question, person, stage).await;
         let again = question.ask(scene.kiosk_side()).await;
         assert_eq!(again.status, 200, "{stage:?} {again:?}");
         assert_eq!(again.body, question.ask(scene.kiosk_side()).await.body, "{stage:?}");
         assert_eq!(scene.done(person, Work::Amend), 1, "{stage:?}: changed again");
+        assert_eq!(scene.asked(&question), 1 + stage.others(), "{stage:?}: asked again");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_that_was_lost_is_said_again_and_the_backend_is_asked_once() {
+async fn each_refusal_lost_once_at_every_stage_is_said_again_and_the_backend_is_asked_once() {
     let scene = Scene::start(|_| {}).await;
-    let mut question = scene.paper(scene.people().next().unwrap(), "key-1").await;
-    question.body["copies"] = "2".into();
-    let first = question.ask(scene.kiosk_side()).await;
-    let again = question.ask(scene.kiosk_side()).await;
-    assert_eq!((first.status, first.code().as_str()), (422, "ONE_COPY_ONLY"));
-    assert_eq!((again.status, again.code().as_str()), (422, "ONE_COPY_ONLY"));
-    assert_eq!((scene.counted("begun").await, scene.counted("replayed").await), (1.0, 1.0));
+    let mut people = scene.people();
+    for (n, stage) in STAGES.into_iter().enumerate() {
+        let person = people.next().unwrap();
+        let mut question = scene.paper(person, "key-1").await;
+        question.body["copies"] = "2".into();
+        scene.lose(&question, person, stage).await;
+        let (again, once_more) = (question.ask(scene.kiosk_side()).await, question.ask(scene.kiosk_side()).await);
+        for said in [&again, &once_more] {
+            assert_eq!((said.status, said.code().as_str()), (422, "ONE_COPY_ONLY"), "{stage:?} {said:?}");
+        }
+        assert_eq!(scene.asked(&question), 1 + stage.others(), "{stage:?}: asked again");
+        assert_eq!(scene.done(person, Work::Issue), 0, "{stage:?}");
+        assert_eq!(scene.counted("replayed").await, 2.0 * (n + 1) as f64, "{stage:?}");
+    }
+}
+
+/// What was kept is no way around a suspension, and the suspension no way to a second issuance.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_whose_kind_was_latched_since_does_not_leave_to_who_asks_again() {
+    let scene = Scene::start(|_| {}).await;
+    let (mut people, to) = (scene.people(), scene.kiosk_side());
+    let question = scene.paper(people.next().unwrap(), "key-1").await;
+    let another = scene.paper(people.next().unwrap(), "key-1").await;
+    let first = question.ask(to).await;
+    assert_eq!(first.status, 200);
+
+    // Somebody else is given the answer to another request.
+    scene.town.faults(&FaultPlan::one(Fault::WrongEcho, 1.0));
+    let mixed_up = another.ask(to).await;
+    assert_eq!((mixed_up.code().as_str(), mixed_up.reason().as_str()), ("WITHHELD", "echo"), "{mixed_up:?}");
+    scene.town.repair();
+    let mut admin = Admin::new(scene.gateway.admin, scene.site.admin_key().unwrap());
+    let latches = admin.open_latches().await.unwrap();
+    assert_eq!(latches.len(), 1, "one kind is suspended");
+
+    for _ in 0..2 {
+        let kept_in = question.ask(to).await;
+        assert_eq!((kept_in.code().as_str(), kept_in.reason().as_str()), ("SUSPENDED", "suspended"), "{kept_in:?}");
+    }
+    admin.clear(&latches[0], "A. Operator", "looked at").await.unwrap();
+    assert_eq!(question.ask(to).await.body, first.body, "kept until then");
+    assert_eq!(scene.asked(&question), 1, "asked again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -382,7 +446,7 @@ async fn after_kill_9_nothing_is_begun_again_under_a_key_that_was_used() {
     let paper = scene.paper(issued, "key-1").await;
     assert_eq!(paper.ask(scene.kiosk_side()).await.status, 200, "answered, and lost");
     // The backend did it; the gateway dies before it hears so.
-    scene.lose(&change, changed, Work::Amend, Lost::AfterBody).await;
+    scene.lose(&change, changed, Lost::AfterBody).await;
     scene.gateway.process.kill().await.unwrap();
     scene.gateway = scene.site.start().await.unwrap();
     for (person, work, lost) in [(changed, Work::Amend, &change), (issued, Work::Issue, &paper)] {
@@ -405,7 +469,7 @@ async fn a_change_that_was_cut_off_by_kill_9_is_not_made_again() {
     let change = scene.change(person, "key-1").await;
     scene.town.world().pace().freeze(true);
     let stream = change.send(scene.kiosk_side()).await;
-    scene.until(async || scene.done(person, Work::Amend) == 1).await;
+    scene.backend(|| scene.done(person, Work::Amend) == 1).await;
     scene.gateway.process.kill().await.unwrap();
     drop(stream);
     scene.town.world().pace().freeze(false);

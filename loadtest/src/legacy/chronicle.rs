@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::fault::Fault;
 use super::held;
@@ -143,6 +144,7 @@ pub struct Chronicle {
     overlaps: Mutex<Vec<Overlap>>,
     readings: Mutex<Vec<Reading>>,
     under_way: DashMap<PersonNo, Vec<String>>,
+    happened: watch::Sender<()>,
 }
 
 impl Chronicle {
@@ -155,7 +157,17 @@ impl Chronicle {
             overlaps: Mutex::default(),
             readings: Mutex::default(),
             under_way: DashMap::new(),
+            happened: watch::Sender::new(()),
         }
+    }
+
+    /// Told whenever a call came in a session, and whenever an execution is over: who waits for either looks again then.
+    pub fn happened(&self) -> watch::Receiver<()> {
+        self.happened.subscribe()
+    }
+
+    pub(super) fn tell(&self) {
+        self.happened.send_replace(());
     }
 
     /// Microseconds since the world began.
@@ -287,5 +299,7 @@ impl Drop for Executing {
         if executions.len() < MOST_ENTRIES {
             executions.push(execution);
         }
+        drop(executions);
+        self.chronicle.tell();
     }
 }

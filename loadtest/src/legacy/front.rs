@@ -141,6 +141,10 @@ fn open(world: &Arc<World>, request: &Request, echo: &str) -> Answer {
 /// The call's session, or the answer that there is none.
 pub(super) fn session<'a>(world: &'a World, request: &Request, echo: &str) -> Result<(Asked, &'a City), Answer> {
     let session = request.header("x-session").and_then(|id| world.sessions.get(id));
+    if let Some(session) = &session {
+        world.sessions.called(&session.id);
+        world.chronicle().tell();
+    }
     let found = session.and_then(|session| {
         let city = world.city(session.city)?;
         let terminal = request.header("x-terminal").unwrap_or(&session.terminal).to_owned();

@@ -22,6 +22,8 @@ pub(super) struct Session {
 struct Open {
     by_id: HashMap<String, Arc<Session>>,
     by_terminal: HashMap<(usize, String), String>,
+    /// Calls in each, whatever came of them.
+    calls: HashMap<String, u64>,
     opened: u64,
 }
 
@@ -36,9 +38,22 @@ impl Sessions {
         held(&self.open).by_id.get(id).cloned()
     }
 
+    /// One more call came in a session.
+    pub(super) fn called(&self, id: &str) {
+        let mut open = held(&self.open);
+        if open.by_id.contains_key(id) {
+            *open.calls.entry(id.to_owned()).or_default() += 1;
+        }
+    }
+
+    pub(super) fn calls(&self, id: &str) -> u64 {
+        held(&self.open).calls.get(id).copied().unwrap_or_default()
+    }
+
     pub(super) fn close(&self, id: &str) -> bool {
         let mut open = held(&self.open);
         let Some(session) = open.by_id.remove(id) else { return false };
+        open.calls.remove(id);
         let key = (session.city, session.terminal.clone());
         if open.by_terminal.get(&key).is_some_and(|last| last == id) {
             open.by_terminal.remove(&key);

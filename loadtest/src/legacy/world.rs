@@ -193,6 +193,11 @@ impl World {
         &self.chronicle
     }
 
+    /// How often the issuer was asked for something in an open session, noes included.
+    pub fn calls_in(&self, session: &str) -> u64 {
+        self.sessions.calls(session)
+    }
+
     /// Municipality codes, in order.
     pub fn city_codes(&self) -> Vec<String> {
         self.cities.iter().map(|city| city.municipality.code.clone()).collect()
