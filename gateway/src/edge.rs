@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use sekisho_issuance::binding::BindingKey;
 use sekisho_issuance::fence::Epoch;
 use sekisho_issuance::id::{MunicipalityCode, ResidentId};
@@ -48,6 +49,8 @@ pub struct Edge {
     pub sessions: Sessions,
     /// How many are in.
     pub ceiling: Ceiling,
+    /// And those of each municipality that has a limit of its own; kept over reloads.
+    pub ceilings: DashMap<MunicipalityCode, Ceiling>,
     /// Bytes of requests that were let in.
     pub held_bytes: Ceiling,
     /// Who asks again after a no.
@@ -127,6 +130,7 @@ impl Edge {
             registry,
             sessions,
             ceiling: Ceiling::default(),
+            ceilings: DashMap::new(),
             held_bytes: Ceiling::default(),
             retries: Retries::default(),
             ledger,

@@ -33,6 +33,8 @@ pub struct Tenant {
     pub kinds: Option<BTreeMap<Kind, KindHours>>,
     /// The weight of its reserved share of every backend that it asks.
     pub share: u16,
+    /// Requests of it at once beyond which no new session is begun; absent = no limit of its own.
+    pub max_in_flight: Option<usize>,
     /// The country's.
     pub holidays: Holidays,
     /// The builds of backends that may serve it; absent = any.
@@ -165,6 +167,7 @@ pub(crate) mod tests {
             },
             kinds: None,
             share: 1,
+            max_in_flight: None,
             holidays: Holidays::default(),
             allow: None,
             machine: None,

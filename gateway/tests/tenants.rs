@@ -305,6 +305,49 @@ fn two_thousand_files_are_read_in_under_a_second() {
     assert!(cfg!(debug_assertions) || took.as_secs_f64() < 1.0, "{took:?}");
 }
 
+/// Its surge stays its own, and nothing half done is turned away for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_municipality_at_its_limit_begins_no_new_session_and_goes_on_with_those_it_has() {
+    let site = Site::start_with(None, |config, dir| {
+        fs::create_dir(dir.join("tenants")).unwrap();
+        let other = "name = \"手本市\"\nenabled = true\nhours = \"always\"\n";
+        fs::write(dir.join("tenants/991015.toml"), other).unwrap();
+        let limited = config.replace("hours   = \"always\"", "hours   = \"always\"\nmax_in_flight = 1");
+        format!("{limited}\n[tenants]\ndir = \"tenants\"\n")
+    })
+    .await;
+    let step_up = async |n: usize, code: &str| {
+        let body = json!({"cardSerial": format!("card-{n}-{code}"), "cityCode": code});
+        site.ask(Method::POST, "/sessions", Some(("", &format!("K-{n}"))), Some(body)).await
+    };
+    let session = site.open("K-1", "card-1").await;
+    site.backend.hold();
+    let running = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&session, "K-1")), None));
+    site.backend.until(|b| b.holding() == 1).await;
+    let turned_away = step_up(2, "991007").await;
+    assert_eq!((turned_away.status.as_u16(), &turned_away.json()["reason"]), (503, &json!("hard_ceiling")));
+    let further = tokio::spawn(site.request(Method::GET, "/residents/r-1", Some((&session, "K-1")), None));
+    tokio::time::timeout(std::time::Duration::from_secs(20), async {
+        while site.edge.owner.lanes().iter().map(|lanes| lanes.waiting).sum::<usize>() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("a step of a started session waits in its lane");
+    site.backend.go_on();
+    for answered in [running.await.unwrap(), further.await.unwrap()] {
+        assert_eq!(answered.status.as_u16(), 200, "{}", answered.text());
+    }
+    assert_eq!(step_up(3, "991015").await.status.as_u16(), 201, "no limit of its own");
+    assert_eq!(step_up(4, "991007").await.status.as_u16(), 201, "there is room again");
+    assert_eq!(
+        site.metric(
+            "sekisho_requests_total{route=\"session_open\",operation=\"open\",outcome=\"shed\",reason=\"hard_ceiling\"}"
+        ),
+        1.0
+    );
+}
+
 #[test]
 fn an_unreadable_file_is_one_municipalitys_problem() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! What an operator may do. Everything that changes something is recorded, durably, before it is done.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use sekisho_issuance::id::RequestId;
@@ -178,7 +178,14 @@ pub(super) async fn look(State(admin): State<Admin>, Json(look): Json<Look>) -> 
     }
 }
 
-pub(super) async fn lanes(State(admin): State<Admin>) -> Response {
+/// `?oldest=5`: those attempts alone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    oldest: Option<usize>,
+}
+
+pub(super) async fn lanes(State(admin): State<Admin>, Query(Which { oldest: only }): Query<Which>) -> Response {
     let backends: Vec<_> = admin
         .edge
         .owner
@@ -198,10 +205,11 @@ pub(super) async fn lanes(State(admin): State<Admin>) -> Response {
     let oldest: Vec<_> = admin
         .edge
         .owner
-        .oldest_attempts(20)
+        .oldest_attempts(only.unwrap_or(20))
         .into_iter()
         .map(|attempt| {
             json!({
+                "id": format!("{}-{}", attempt.shard, attempt.number),
                 "number": attempt.number,
                 "backend": &*attempt.backend,
                 "operation": attempt.operation,
@@ -211,7 +219,10 @@ pub(super) async fn lanes(State(admin): State<Admin>) -> Response {
             })
         })
         .collect();
-    Json(json!({ "backends": backends, "oldest": oldest })).into_response()
+    match only {
+        Some(_) => Json(json!({ "oldest": oldest })).into_response(),
+        None => Json(json!({ "backends": backends, "oldest": oldest })).into_response(),
+    }
 }
 
 /// A person's word that an attempt can have no effect any more. The shard says which one was looked at: numbers begin again at

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -34,19 +35,16 @@ pub(super) enum AdminCommand {
         at: At,
     },
     /// Residents' lanes: how many wait, run and are held, and the oldest attempts.
-    Lanes(At),
-    /// Frees the lanes of a held attempt, on a person's word that it can have no effect any more.
-    Abandon {
-        /// The attempt's number, from `lanes`.
-        number: u64,
-        /// Its shard, from the same line: numbers begin again at each start.
-        #[arg(long)]
-        shard: u16,
-        #[command(flatten)]
-        word: Word,
+    Lanes {
+        /// Only the oldest attempts, so many.
+        #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "20")]
+        oldest: Option<usize>,
         #[command(flatten)]
         at: At,
     },
+    /// One attempt at a backend.
+    #[command(subcommand)]
+    Attempt(AttemptCommand),
     /// Backends: list, drain, resume, limit.
     #[command(subcommand)]
     Backend(BackendCommand),
@@ -93,6 +91,39 @@ pub(super) enum LatchCommand {
         #[command(flatten)]
         at: At,
     },
+}
+
+/// `attempt ...`
+#[derive(Debug, Subcommand)]
+pub(super) enum AttemptCommand {
+    /// Frees the lanes of a held attempt, on a person's word that it can have no effect any more.
+    Abandon {
+        /// Its id, from `lanes`.
+        id: AttemptId,
+        #[command(flatten)]
+        word: Word,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// An attempt's shard and number, as `lanes` writes them; numbers begin again at each start.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AttemptId {
+    shard: u16,
+    number: u64,
+}
+
+impl FromStr for AttemptId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (shard, number) = text.split_once('-').ok_or("must be an id as `lanes` lists it, such as 1234-7")?;
+        match (shard.parse(), number.parse()) {
+            (Ok(shard), Ok(number)) => Ok(Self { shard, number }),
+            _ => Err("must be an id as `lanes` lists it, such as 1234-7"),
+        }
+    }
 }
 
 /// `switch ...`
@@ -237,8 +268,9 @@ impl From<AdminCommand> for Question {
                 post(at, format!("/latches/{}/clear", segment(&id)), body)
             }
             AdminCommand::Explain { request, at } => get(at, format!("/requests/{}", segment(&request))),
-            AdminCommand::Lanes(at) => get(at, "/lanes"),
-            AdminCommand::Abandon { number, shard, word, at } => {
+            AdminCommand::Lanes { oldest: None, at } => get(at, "/lanes"),
+            AdminCommand::Lanes { oldest: Some(count), at } => get(at, format!("/lanes?oldest={count}")),
+            AdminCommand::Attempt(AttemptCommand::Abandon { id: AttemptId { shard, number }, word, at }) => {
                 let body = json!({ "name": word.name, "reason": word.reason, "shard": shard });
                 post(at, format!("/attempts/{number}/abandon"), body)
             }

@@ -142,9 +142,11 @@ async fn beside(
     }
     if let Some(listen) = listeners.admin {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        state.publish(Listener::Admin, listener.local_addr()?)?;
+        let address = listener.local_addr()?;
+        state.publish(Listener::Admin, address)?;
         let key = state.admin_key().clone();
         serving.push(tokio::spawn(crate::admin::serve_admin(edge.clone(), key, listener)));
+        tracing::info!(%address, "serving operators");
     }
     Ok(serving)
 }

@@ -25,6 +25,7 @@ const NEW_YEAR: Closed = Closed::Yearly((12, 29), (1, 3));
 /// Spans in one list.
 const MAX_SPANS: usize = 400;
 /// The largest weight of a municipality's reserved share.
+const MAX_IN_FLIGHT: usize = 100_000;
 const MAX_SHARE: usize = 1000;
 /// Longest name or contact.
 const MAX_TEXT_BYTES: usize = 400;
@@ -101,6 +102,7 @@ pub(super) fn one(
     });
     let evidence_key = super::audit::evidence_key(&mut section, found);
     let share = section.count(found, "share", 1, MAX_SHARE).map_or(1, |share| share.value);
+    let max_in_flight = section.count(found, "max_in_flight", 1, MAX_IN_FLIGHT).map(|count| count.value);
     section.finish(found);
     let (code, name, hours) = (code?, name?, hours?);
     let share = u16::try_from(share).unwrap_or(1);
@@ -114,6 +116,7 @@ pub(super) fn one(
         hours,
         kinds,
         share,
+        max_in_flight,
         holidays: around.holidays.clone(),
         allow,
         machine,

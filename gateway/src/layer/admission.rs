@@ -116,7 +116,8 @@ pub struct Permit {
     ticket: Option<Ticket>,
     /// Lives as long as its session's last request, so that the two end in order.
     _promise: Option<Arc<Promise>>,
-    place: Option<Place>,
+    /// Below the process-wide ceiling, and below the municipality's.
+    places: [Option<Place>; 2],
     _bytes: Place,
 }
 
@@ -133,7 +134,7 @@ impl Permit {
             // A session is started from here on, also at the authority that says whose card it is.
             standing.rank = standing.rank.min(Rank::Started);
         }
-        Self { standing, ticket, _promise: promise, place: None, _bytes: bytes }
+        Self { standing, ticket, _promise: promise, places: [None, None], _bytes: bytes }
     }
 
     /// The place of what is let in among the others.
@@ -146,9 +147,10 @@ impl Permit {
         self.ticket.as_mut().and_then(Ticket::opened)
     }
 
-    /// Holds the place below the process-wide ceiling for as long.
+    /// Holds a place below a ceiling for as long.
     pub fn also_hold(&mut self, place: Place) {
-        self.place = Some(place);
+        let [first, second] = &mut self.places;
+        if first.is_none() { *first = Some(place) } else { *second = Some(place) }
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Correlated, Received, Reply};
 use crate::problem::{Code, Problem};
 
 /// How long a kiosk is asked to wait when the whole process is full.
-const FULL_RETRY: Duration = Duration::from_secs(2);
+pub(super) const FULL_RETRY: Duration = Duration::from_secs(2);
 
 /// After `observe`, so that what is turned away is counted; before `facts`, so that nothing unbounded is parsed.
 pub async fn guard<B, S>(correlated: Correlated<B>, mut next: S) -> Result<Reply, Problem>

@@ -3,6 +3,8 @@
 use sekisho_issuance::request::Operation;
 use tower::Service;
 
+use super::admission::{Place, jitter};
+use super::guard::FULL_RETRY;
 use super::{Allowed, Asked, Reply};
 use crate::problem::{Code, Problem};
 use crate::registry::DocumentKind;
@@ -14,7 +16,23 @@ where
     S: Service<Allowed, Response = Reply, Error = Problem>,
 {
     let allowed = allow(asked)?;
-    next.call(allowed).await
+    let place = below_its_ceiling(&allowed)?;
+    let mut reply = next.call(allowed).await?;
+    if let (Some(permit), Some(place)) = (reply.permit.as_mut(), place) {
+        permit.also_hold(place);
+    }
+    Ok(reply)
+}
+
+/// A place among the requests of this municipality, where it has a limit. Full: nothing is begun for it; what is begun goes on.
+fn below_its_ceiling(allowed: &Allowed) -> Result<Option<Place>, Problem> {
+    let Some((tenant, most)) = allowed.tenant.as_ref().and_then(|tenant| Some((tenant, tenant.max_in_flight?))) else {
+        return Ok(None);
+    };
+    let known = &allowed.asked.received.known;
+    let most = if allowed.asked.pin.is_some() { usize::MAX } else { most };
+    let place = known.edge.ceilings.entry(tenant.code).or_default().enter(most);
+    place.map(Some).ok_or_else(|| Problem::because(Code::Shed, "hard_ceiling").retry_after(jitter(FULL_RETRY)))
 }
 
 fn allow(asked: Asked) -> Result<Allowed, Problem> {
