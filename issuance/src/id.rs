@@ -212,16 +212,15 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let b = self.0;
-        write!(
-            f,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            b >> 96,
-            (b >> 80) & 0xffff,
-            (b >> 64) & 0xffff,
-            (b >> 48) & 0xffff,
-            b & 0xffff_ffff_ffff
-        )
+        // Written several times for each request: digit by digit, not number by number.
+        let mut text = [b'-'; 36];
+        let hyphens = [8, 13, 18, 23];
+        let places = text.iter_mut().enumerate().filter(|(at, _)| !hyphens.contains(at));
+        for ((_, place), digit) in places.zip((0..32).rev()) {
+            let digit = (self.0 >> (digit * 4)) as u8 & 0xf;
+            *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -288,6 +287,8 @@ mod tests {
     fn a_request_id_reads_back_what_it_writes() {
         let id = RequestId::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
         assert_eq!(RequestId::parse(&id.to_string()), Some(id));
+        let mixed = RequestId::from_u128(0x0123_4567_89ab_7def_8fed_cba9_8765_4321);
+        assert_eq!(mixed.to_string(), "01234567-89ab-7def-8fed-cba987654321");
         assert_eq!(RequestId::parse("01900000000070008000000000000001"), None);
     }
 }
