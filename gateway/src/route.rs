@@ -209,7 +209,7 @@ pub struct Refusals {
 }
 
 /// A refusal that was recognised.
-pub struct Refusal {
+pub struct Refusal<'b> {
     /// The declared code.
     pub code: Arc<str>,
     /// The status it came under.
@@ -217,7 +217,7 @@ pub struct Refusal {
     /// The resident it names, where the route says where to look: personal data, hence no `Debug`.
     pub resident: Named,
     /// The whole of it, strictly read.
-    pub said: Body,
+    pub said: Body<'b>,
 }
 
 /// Whom a refusal names. Personal data, hence no `Debug`.
@@ -233,7 +233,7 @@ pub enum Named {
 
 impl Refusals {
     /// Recognises a declared refusal; anything else is `None` and goes through the checks, which will say no.
-    pub fn recognise(&self, answer: &AnswerView<'_>) -> Option<Refusal> {
+    pub fn recognise<'b>(&self, answer: &AnswerView<'b>) -> Option<Refusal<'b>> {
         if answer.framing_surprise || !self.status.contains(&answer.status) {
             return None;
         }

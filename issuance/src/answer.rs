@@ -20,8 +20,10 @@ pub use form::{Form, MAX_FORM_BYTES, MAX_FORM_FIELDS, form};
 pub use json::{MAX_JSON_BYTES, MAX_JSON_DEPTH, json};
 pub use leaves::Prefixes;
 pub use multipart::multipart;
+pub(crate) use pointer::Branch;
 pub use pointer::{Pointer, PointerError, pointer};
-pub(crate) use tree::{Tree, tree};
+pub use tree::Tree;
+pub(crate) use tree::tree;
 pub(crate) use xml::{ElementId, Node};
 pub use xml::{MAX_XML_BYTES, MAX_XML_DEPTH, MAX_XML_NODES, PathError, Xml, XmlPath, xml};
 

@@ -130,7 +130,7 @@ fn headers(headers: &[(String, String)]) -> Vec<Leaf> {
 }
 
 /// A body in the dialect that its sender declares.
-fn body(headers: &[(String, String)], bytes: &[u8]) -> Option<(Body, Format, Charset)> {
+fn body<'b>(headers: &[(String, String)], bytes: &'b [u8]) -> Option<(Body<'b>, Format, Charset)> {
     let content_type = header(headers, "content-type").unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace())?;

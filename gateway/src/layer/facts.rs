@@ -105,7 +105,7 @@ impl<'r> Said<'r> {
     }
 
     /// The body, strictly read in the dialect of its route.
-    fn read(&self, route: &Route) -> Result<Body, Problem> {
+    fn read(&self, route: &Route) -> Result<Body<'_>, Problem> {
         let content_type = header(self.headers, &CONTENT_TYPE).map_err(|()| malformed("content-type"))?;
         route.dialect.read(self.body, content_type.as_deref()).map_err(|_| Problem::new(Code::Malformed).about("body"))
     }

@@ -253,7 +253,7 @@ fn refusal_findings(
     facts: &Facts,
     evidence: &Evidence<'_>,
     resident: &Named,
-    said: Body,
+    said: Body<'_>,
 ) -> Vec<Finding> {
     let echo =
         route.checks.judge(evidence, Content::Data(said)).findings.into_iter().find(|f| f.check == CheckName::Echo);

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use super::{Charset, Form, Pointer, Xml, XmlPath, form, json, multipart, plain_text, xml};
+use super::{Charset, Form, Pointer, Tree, Xml, XmlPath, form, multipart, tree, xml};
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,10 +63,10 @@ pub struct Dialect {
     pub namespaces: BTreeMap<String, String>,
 }
 
-/// A body, strictly read. Personal data, hence no `Debug`.
-pub enum Body {
+/// A body, strictly read; it borrows what stands in the bytes as it is meant. Personal data, hence no `Debug`.
+pub enum Body<'b> {
     /// JSON.
-    Json(Value),
+    Json(Tree<'b>),
     /// XML.
     Xml(Xml),
     /// A form.
@@ -128,7 +126,7 @@ impl BodyPlace {
         }
     }
 
-    /// The name of the member that it points at, in [`Body::as_value`]; `None` where it is the whole or an element of an array.
+    /// The name of the member that it points at, in [`Body::as_tree`]; `None` where it is the whole or an element of an array.
     pub fn member(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Json(pointer) => pointer.member().map(Cow::Borrowed),
@@ -140,13 +138,13 @@ impl BodyPlace {
 
 impl Dialect {
     /// Reads a body. `content_type` is what its sender says of it: a charset there must be ours.
-    pub fn read(&self, body: &[u8], content_type: Option<&str>) -> Result<Body, &'static str> {
+    pub fn read<'b>(&self, body: &'b [u8], content_type: Option<&str>) -> Result<Body<'b>, &'static str> {
         if content_type.is_some_and(|said| !self.charset.fits_content_type(said)) {
             return Err("charset_conflict");
         }
         match self.format {
-            Format::Json if self.charset == Charset::Utf8 => json(body).map(Body::Json),
-            Format::Json => json(self.charset.decode(body)?.as_bytes()).map(Body::Json),
+            Format::Json if self.charset == Charset::Utf8 => tree(body).map(Body::Json),
+            Format::Json => tree(self.charset.decode(body)?.as_bytes()).map(|tree| Body::Json(tree.into_owned())),
             Format::Xml => xml(body, self.charset).map(Body::Xml),
             Format::Form => form(body, self.charset).map(Body::Form),
             Format::Multipart => multipart(body, content_type.unwrap_or_default(), self.charset).map(Body::Form),
@@ -182,13 +180,13 @@ impl Dialect {
     }
 }
 
-impl Body {
+impl Body<'_> {
     /// What stands at `place`; a place of another format is nowhere in it.
     pub fn find(&self, place: &BodyPlace) -> Found<'_> {
         match (self, place) {
             (Self::Json(value), BodyPlace::Json(pointer)) => match pointer.find(value) {
-                None | Some(Value::Null) => Found::Nothing,
-                Some(found) => plain_text(found).map_or(Found::NotPlain, Found::Plain),
+                None | Some(Tree::Null) => Found::Nothing,
+                Some(found) => found.plain_text().map_or(Found::NotPlain, Found::Plain),
             },
             (Self::Xml(xml), BodyPlace::Xml(path)) => xml.find(path, xml.root()),
             (Self::Form(form), BodyPlace::Form(name)) => form.find(name),
@@ -197,12 +195,13 @@ impl Body {
     }
 
     /// The whole as nested objects by plain names.
-    pub(crate) fn as_value(&self) -> Cow<'_, Value> {
+    pub(crate) fn as_tree(&self) -> Cow<'_, Tree<'_>> {
         match self {
-            Self::Json(value) => Cow::Borrowed(value),
-            Self::Xml(xml) => Cow::Owned(xml.as_value()),
+            Self::Json(tree) => Cow::Borrowed(tree),
+            Self::Xml(xml) => Cow::Owned(xml.as_value().into()),
             Self::Form(form) => {
-                Cow::Owned(Value::Object(form.fields().map(|(name, value)| (name.to_owned(), value.into())).collect()))
+                let text = |value| Tree::Text(Cow::Borrowed(value));
+                Cow::Owned(Tree::object(form.fields().map(|(name, value)| (Cow::Borrowed(name), text(value)))))
             }
         }
     }

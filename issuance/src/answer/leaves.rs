@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use super::{Body, ElementId, Node, Xml, plain_text};
+use super::{Body, ElementId, Node, Tree, Xml};
 
 /// Prefixes by namespace, made up where none is usual.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +31,7 @@ impl Prefixes {
     }
 }
 
-impl Body {
+impl Body<'_> {
     /// Place and value of everything that is one plain value at one place; what stands several times is left out.
     pub fn leaves(&self, prefixes: &mut Prefixes) -> Vec<(String, String)> {
         let mut leaves = Vec::new();
@@ -57,17 +55,17 @@ impl Body {
     }
 }
 
-fn in_json(value: &Value, at: String, leaves: &mut Vec<(String, String)>) {
+fn in_json(value: &Tree<'_>, at: String, leaves: &mut Vec<(String, String)>) {
     match value {
-        Value::Object(members) => {
+        Tree::Object(members) => {
             for (name, member) in members {
                 let escaped = name.replace('~', "~0").replace('/', "~1");
                 in_json(member, format!("{at}/{escaped}"), leaves);
             }
         }
         // Which element of a list is meant, its place cannot say.
-        Value::Array(_) => {}
-        plain => leaves.extend(plain_text(plain).map(|text| (at, text.into_owned()))),
+        Tree::List(_) => {}
+        plain => leaves.extend(plain.plain_text().map(|text| (at, text.into_owned()))),
     }
 }
 
@@ -96,13 +94,13 @@ fn in_xml(xml: &Xml, id: ElementId, above: String, prefixes: &mut Prefixes, leav
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Charset, Dialect, Format, json, xml};
+    use super::super::{Charset, Dialect, Format, tree, xml};
     use super::*;
 
     #[test]
     fn each_place_finds_its_value_again() {
         let text = r#"{"a":{"b/c":"1"},"n":7,"list":[{"x":"y"}],"t":true}"#;
-        let body = Body::Json(json(text.as_bytes()).unwrap());
+        let body = Body::Json(tree(text.as_bytes()).unwrap());
         let leaves = body.leaves(&mut Prefixes::default());
         let places: Vec<&str> = leaves.iter().map(|(place, _)| place.as_str()).collect();
         assert_eq!(places, ["/a/b~1c", "/n", "/t"]);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -10,13 +11,19 @@ use serde_json::{Number, Value};
 use super::json::{Depth, parse};
 use super::pointer::Branch;
 
-/// One JSON value.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Tree<'t> {
+/// One JSON value. Personal data, hence no `Debug`.
+#[derive(Clone, PartialEq)]
+#[cfg_attr(test, derive(Debug))]
+pub enum Tree<'t> {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number.
     Number(Number),
+    /// A text.
     Text(Cow<'t, str>),
+    /// An array.
     List(Vec<Tree<'t>>),
     /// Sorted by name, each name once.
     Object(Vec<(Cow<'t, str>, Tree<'t>)>),
@@ -30,12 +37,49 @@ pub(crate) fn tree(bytes: &[u8]) -> Result<Tree<'_>, &'static str> {
 
 impl<'t> Tree<'t> {
     /// A plain value as text, as [`super::plain_text`] says it.
-    pub(crate) fn plain_text(&self) -> Option<Cow<'_, str>> {
+    pub fn plain_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(text) => Some(Cow::Borrowed(text)),
             Self::Number(number) if number.is_i64() || number.is_u64() => Some(Cow::Owned(number.to_string())),
             Self::Bool(truth) => Some(Cow::Borrowed(if *truth { "true" } else { "false" })),
             _ => None,
+        }
+    }
+}
+
+impl<'t> Tree<'t> {
+    /// An object of `members`; of two of one name the later one stands.
+    pub(crate) fn object(members: impl Iterator<Item = (Cow<'t, str>, Self)>) -> Self {
+        Self::Object(members.collect::<BTreeMap<_, _>>().into_iter().collect())
+    }
+
+    /// The same without the text that it was read from.
+    pub(crate) fn into_owned(self) -> Tree<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Null => Tree::Null,
+            Self::Bool(truth) => Tree::Bool(truth),
+            Self::Number(number) => Tree::Number(number),
+            Self::Text(text) => Tree::Text(owned(text)),
+            Self::List(items) => Tree::List(items.into_iter().map(Tree::into_owned).collect()),
+            Self::Object(members) => {
+                Tree::Object(members.into_iter().map(|(name, value)| (owned(name), value.into_owned())).collect())
+            }
+        }
+    }
+}
+
+impl From<Value> for Tree<'_> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(truth) => Self::Bool(truth),
+            Value::Number(number) => Self::Number(number),
+            Value::String(text) => Self::Text(Cow::Owned(text)),
+            Value::Array(items) => Self::List(items.into_iter().map(Self::from).collect()),
+            Value::Object(members) => {
+                Self::object(members.into_iter().map(|(name, value)| (Cow::Owned(name), Self::from(value))))
+            }
         }
     }
 }

@@ -7,11 +7,10 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::shape::document_is_wrong;
-use crate::answer::{Body, BodyPlace, Form, Found, Node, Xml, XmlPath, plain_text};
+use crate::answer::{Body, BodyPlace, Form, Found, Node, Tree, Xml, XmlPath};
 use crate::document::{self, Document, Limits, Unreadable};
 use crate::request::Facts;
 use crate::verdict::Verdict;
@@ -181,21 +180,22 @@ fn fact<'f>(facts: &'f Facts, name: &str) -> Option<&'f str> {
 }
 
 /// A value must stand exactly where something is declared, and a name be on the way to it.
-fn undeclared_in_json(value: &Value, at: &mut String, declared: &[&BodyPlace], found: &mut Vec<String>) {
+fn undeclared_in_json(value: &Tree<'_>, at: &mut String, declared: &[&BodyPlace], found: &mut Vec<String>) {
     let length = at.len();
-    let mut below = |step: &str, value: &Value| {
+    let mut below = |step: &str, value: &Tree<'_>| {
         at.push('/');
         at.push_str(&step.replace('~', "~0").replace('/', "~1"));
         undeclared_in_json(value, at, declared, found);
         at.truncate(length);
     };
     match value {
-        Value::Object(members) if !members.is_empty() => members.iter().for_each(|(name, value)| below(name, value)),
-        Value::Array(items) if !items.is_empty() => {
+        Tree::Object(members) if !members.is_empty() => members.iter().for_each(|(name, value)| below(name, value)),
+        Tree::List(items) if !items.is_empty() => {
             items.iter().enumerate().for_each(|(index, value)| below(&index.to_string(), value));
         }
         empty => {
-            let says_nothing = plain_text(empty).is_none_or(|text| text.is_empty()) && !empty.is_number();
+            let says_nothing =
+                empty.plain_text().is_none_or(|text| text.is_empty()) && !matches!(empty, Tree::Number(_));
             let fits = |place: &&&BodyPlace| {
                 let place = place.as_str();
                 place == at || says_nothing && place.strip_prefix(&**at).is_some_and(|rest| rest.starts_with('/'))

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::paper::Sheet;
 use super::place::{Place, Spot};
 use super::shape::blank;
 use super::spec::FieldKind;
 use super::{Evidence, LookupReply, Person};
-use crate::answer::{AnswerView, Body, Extract, plain_text};
+use crate::answer::{AnswerView, Body, Branch, Extract, Tree};
 use crate::id::ResidentId;
 use crate::normalize::{Compared, Expected, Found, GaijiTable};
 use crate::verdict::{FieldEvidence, Verdict};
@@ -96,7 +94,7 @@ impl Identity {
             Err(reason) => return Verdict::Unverifiable { reason },
         };
         let found = self.in_answer(&evidence.answer, body);
-        let whole = body.map_or(std::borrow::Cow::Owned(Value::Null), Body::as_value);
+        let whole = body.map_or(std::borrow::Cow::Owned(Tree::Null), Body::as_tree);
         match self.judge_groups(evidence, &expected, &[Group { page: None, found }]) {
             Verdict::Match if expected.first().is_some_and(|person| self.describes_another(person, &whole)) => {
                 Verdict::Unverifiable { reason: "answer_names_another" }
@@ -107,23 +105,23 @@ impl Identity {
 
     /// Whether some part of an answer, however deep, describes somebody else by the names of the compared members: an id,
     /// or two attributes together. The whole answer leaves, not only the members that were compared.
-    fn describes_another(&self, person: &Expectation, body: &Value) -> bool {
+    fn describes_another(&self, person: &Expectation, body: &Tree<'_>) -> bool {
         let mut rest = vec![body];
         while let Some(value) = rest.pop() {
             match value {
-                Value::Array(items) => rest.extend(items),
-                Value::Object(members) => {
-                    rest.extend(members.values());
+                Tree::List(items) => rest.extend(items),
+                Tree::Object(members) => {
+                    rest.extend(members.iter().map(|(_, value)| value));
                     let (mut attributes, mut differing, mut unclear, mut own_id) = (0, 0, 0, false);
                     for ((field, expected), name) in
                         self.fields.iter().zip(person).filter_map(|pair| Some((pair, pair.0.member()?)))
                     {
-                        let said = match members.get(&*name) {
+                        let said = match value.member(&name) {
                             None => continue,
-                            Some(Value::Array(several)) => several.as_slice(),
+                            Some(Tree::List(several)) => several.as_slice(),
                             Some(one) => std::slice::from_ref(one),
                         };
-                        let texts = said.iter().filter_map(plain_text).filter(|text| !text.is_empty());
+                        let texts = said.iter().filter_map(Tree::plain_text).filter(|text| !text.is_empty());
                         let compared: Vec<Compared> = texts
                             .map(|text| match expected {
                                 Some(expected) => expected.compare(&field.read(&text)),

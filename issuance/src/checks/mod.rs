@@ -108,7 +108,8 @@ pub struct Findings {
     pub findings: Vec<Finding>,
     /// The document, if the answer is one and could be read.
     pub document: Option<Document>,
-    /// Digest of what the answer says, without transport metadata: for `unique`.
+    /// Digest of what the answer says, without transport metadata: for `unique`. Zeros where the plan does not ask for it and the
+    /// answer is no document.
     pub content_digest: [u8; 32],
     /// The issue number as printed, normalized, where the plan reads one: for `issue_number`.
     pub issue_number: Option<String>,
@@ -140,20 +141,20 @@ pub fn shape_is_good(findings: &[Finding]) -> bool {
 }
 
 /// What the body of an answer turned out to be.
-pub enum Content {
+pub enum Content<'b> {
     /// A document that could be read.
     Document(Document),
     /// Data in the route's dialect.
-    Data(Body),
+    Data(Body<'b>),
     /// A document inside such data, or why there is none that can be read.
-    Enclosed(Body, Result<Document, &'static str>),
+    Enclosed(Body<'b>, Result<Document, &'static str>),
     /// Not looked into.
     Opaque,
     /// Nothing that can be vouched for; the reason is a stable word.
     Unreadable(&'static str),
 }
 
-impl From<Result<Document, Unreadable>> for Content {
+impl From<Result<Document, Unreadable>> for Content<'_> {
     fn from(read: Result<Document, Unreadable>) -> Self {
         match read {
             Ok(document) => Self::Document(document),

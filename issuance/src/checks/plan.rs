@@ -83,7 +83,7 @@ struct Noted {
 /// The answer in the forms that the checks read.
 pub(super) enum Read<'c> {
     Paper(Vec<Sheet<'c>>),
-    Data(&'c Body),
+    Data(&'c Body<'c>),
     Opaque,
     Unreadable(&'static str),
 }
@@ -184,7 +184,7 @@ impl CheckPlan {
 
     /// Reads the body as the plan expects it; `content_type` is what its sender says of it. Never panics on any bytes; bounded by the
     /// document limits.
-    pub fn read(&self, body: &[u8], content_type: Option<&str>) -> Content {
+    pub fn read<'b>(&self, body: &'b [u8], content_type: Option<&str>) -> Content<'b> {
         match (self.answer, &self.envelope) {
             (AnswerKind::Document, None) => crate::document::read(body, &self.limits).into(),
             (AnswerKind::Document, Some(envelope)) => match self.dialect.read(body, content_type) {
@@ -217,7 +217,7 @@ impl CheckPlan {
     }
 
     /// Runs every check on an answer that was read already.
-    pub fn judge(&self, evidence: &Evidence<'_>, content: Content) -> Findings {
+    pub fn judge(&self, evidence: &Evidence<'_>, content: Content<'_>) -> Findings {
         self.judge_formed(evidence, self.form_of(evidence), content)
     }
 
@@ -226,7 +226,7 @@ impl CheckPlan {
         self.shape.as_ref().map(|shape| shape.judge(&evidence.answer))
     }
 
-    fn judge_formed(&self, evidence: &Evidence<'_>, shape: Option<Verdict>, content: Content) -> Findings {
+    fn judge_formed(&self, evidence: &Evidence<'_>, shape: Option<Verdict>, content: Content<'_>) -> Findings {
         let mut findings = Vec::with_capacity(12);
         let mut noted = Noted::default();
         {
@@ -235,7 +235,8 @@ impl CheckPlan {
         }
         let content_digest = match &content {
             Content::Document(document) | Content::Enclosed(_, Ok(document)) => document.content_digest,
-            _ => *blake3::hash(evidence.answer.body).as_bytes(),
+            _ if self.unique().is_some() => *blake3::hash(evidence.answer.body).as_bytes(),
+            _ => [0; 32],
         };
         let document = match content {
             Content::Document(document) | Content::Enclosed(_, Ok(document)) => Some(document),
@@ -246,7 +247,7 @@ impl CheckPlan {
     }
 
     /// What was read, and the data that it is or that stands around it.
-    pub(super) fn prepare<'c>(&self, content: &'c Content) -> (Read<'c>, Option<&'c Body>) {
+    pub(super) fn prepare<'c>(&self, content: &'c Content<'c>) -> (Read<'c>, Option<&'c Body<'c>>) {
         let paper = |document: &'c Document| match document.pages.is_empty() {
             true => Read::Unreadable("no_page"),
             false => Read::Paper(prepare(document, &self.labels)),

@@ -1,5 +1,7 @@
 //! What else the paper prints, and whether it is current.
 
+use std::str::FromStr;
+
 use sekisho_issuance::answer::Body;
 use sekisho_issuance::checks::{CheckPlan, Content, LookupContext, PlanContext};
 use sekisho_issuance::request::Operation;
@@ -276,7 +278,8 @@ fn the_probe_after_an_amend_shows_the_version_that_it_made() {
         let mut scene = asked(&[taro()]);
         (scene.before, scene.after) = (Some(reply(&[taro()], before)), Some(reply(&[taro()], after)));
         scene.reached.amended = mark.map(|v| (scene.facts.residents[0].clone(), v.to_owned())).into_iter().collect();
-        said(&plan.judge(&scene.evidence(), Content::Data(Body::Json(body.parse().unwrap()))), CheckName::Version)
+        let body = serde_json::Value::from_str(body).unwrap();
+        said(&plan.judge(&scene.evidence(), Content::Data(Body::Json(body.into()))), CheckName::Version)
     };
     let silent = |before: &str, after: &str, mark| says("", r#"{"id":"1001"}"#, before, after, mark);
     assert_eq!(silent("7", "8", None), "match", "it changes by the amend itself");
