@@ -3,13 +3,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 
-use crate::cluster::{Cores, Process, Visiting};
+use crate::cluster::{Awake, Cores, Part, Process, Visiting, stay_on};
 use crate::plan::{self, Plan};
-use crate::run::{Report, Stopped, run};
+use crate::run::{Report, Stopped, Summary, Times, run};
 
 const TARGET: &str = include_str!("../peers/null/nginx.conf");
 const PLAN: &str = include_str!("../peers/null/plan.toml");
@@ -19,6 +19,8 @@ const LISTENS: &str = "127.0.0.1:18099";
 const KEEPS: &str = "/tmp/sekisho-null";
 /// All but one in a thousand sessions must begin so late at most.
 const MOST_MS: f64 = 1.0;
+/// So long the machine itself is looked at before each run.
+const LOOKS_FOR: Duration = Duration::from_secs(3);
 
 /// How it is to be done.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub struct Punctuality {
     pub dropped: u64,
     /// Sessions that the target did not answer as it must.
     pub lost: u64,
+    /// How late a thread was just before, on the same core and as precedent, that only slept until it was due.
+    pub machine: Summary,
 }
 
 /// What came of all.
@@ -105,12 +109,14 @@ pub async fn honesty(of: &HonestyPlan, mut tell: impl FnMut(&Punctuality)) -> an
     let nothing = Nothing::start(dir.path(), of.cores.measured).await?;
     let mut all = Vec::new();
     for _ in 0..of.runs {
+        let (rate, cores) = (of.rate, of.cores);
+        let machine = tokio::task::spawn_blocking(move || asleep(rate, cores)).await??;
         let plan = the_plan(nothing.address, of.rate, of.counted)?;
         let report = run(plan, of.program.clone(), dir.path().to_owned(), of.cores, |_| {}).await?;
         if report.stopped == Some(Stopped::Interrupted) {
             break;
         }
-        let one = punctuality(&report).context("the plan has no judged stage")?;
+        let one = Punctuality { machine, ..punctuality(&report).context("the plan has no judged stage")? };
         tell(&one);
         all.push(one);
     }
@@ -127,7 +133,26 @@ fn punctuality(report: &Report) -> Option<Punctuality> {
         max_ms: error.max,
         dropped: report.stages.iter().map(|stage| stage.dropped).sum(),
         lost: report.stages.iter().map(|stage| stage.lost).sum(),
+        machine: Summary::default(),
     })
+}
+
+/// How late a thread in the pacer's place comes that does nothing but sleep: what nobody's generator could better on this machine.
+fn asleep(rate: f64, cores: Cores) -> anyhow::Result<Summary> {
+    let _awake = Awake::keep(cores);
+    let sleeps = move || {
+        stay_on(cores.generator);
+        cores.precedence.take(Part::Pacer);
+        let (began, mut late) = (Instant::now(), Times::default());
+        for n in 0..(rate * LOOKS_FOR.as_secs_f64()) as u64 {
+            let due = began + Duration::from_secs_f64(n as f64 / rate);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            late.record(due.elapsed());
+        }
+        late.summary()
+    };
+    let thread = std::thread::Builder::new().name("sleeper".to_owned()).spawn(sleeps)?;
+    thread.join().map_err(|_| anyhow!("the thread that looked at the machine broke"))
 }
 
 /// The row of all runs.
@@ -140,9 +165,12 @@ pub fn row(rate: f64, all: &[Punctuality]) -> Row {
     let (dropped, lost) = (all.iter().map(|one| one.dropped).sum::<u64>(), all.iter().map(|one| one.lost).sum::<u64>());
     let held = median <= MOST_MS && dropped == 0 && lost == 0;
     let each: Vec<String> = p999.iter().map(|ms| format!("{ms:.2}")).collect();
+    let mut machine: Vec<f64> = all.iter().map(|one| one.machine.p999).collect();
+    machine.sort_by(f64::total_cmp);
+    let machines = machine.get(machine.len() / 2).copied().unwrap_or_default();
     let text = format!(
         "{} generator at {rate} starts/s against a null target: start error p99.9 at most {MOST_MS} ms, median of {}   {median:.2} ms ({}), {dropped} \
-         dropped, {lost} not answered",
+         dropped, {lost} not answered; a thread that only sleeps: p99.9 {machines:.2} ms",
         if held { "PASS" } else { "FAIL" },
         all.len(),
         each.join(", "),
@@ -166,6 +194,16 @@ mod tests {
         assert!(!row(2000.0, &[Punctuality { dropped: 1, ..run_of(0.1) }]).held);
         assert!(!row(2000.0, &[Punctuality { lost: 1, ..run_of(0.1) }]).held);
         assert!(!row(2000.0, &[]).held);
+    }
+
+    #[test]
+    fn the_machine_is_looked_at_as_often_as_the_generator_begins_and_does_not_decide() {
+        let machine = asleep(500.0, Cores::default()).unwrap();
+        assert_eq!(machine.count, 1500);
+        assert!(machine.p50 > 0.0 && machine.max >= machine.p999);
+        let late = Punctuality { machine: Summary { p999: 9.0, ..machine }, ..run_of(0.4) };
+        let row = row(2000.0, &[late]);
+        assert!(row.held && row.text.ends_with("only sleeps: p99.9 9.00 ms"), "{row:?}");
     }
 
     #[test]

@@ -90,6 +90,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         templates: args.peers,
         cores: if args.unpinned { Cores::default() } else { Cores::apart() },
     };
+    bench.cores.stand_aside();
     if args.scenario == Scenario::OneCity {
         return surge(bench, args.runs as usize, args.start_error, args.json.as_deref());
     }

@@ -37,14 +37,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         counted: Duration::from_secs_f64(args.seconds),
         cores: if args.unpinned { Cores::default() } else { Cores::apart() },
     };
+    of.cores.stand_aside();
     println!("{}", of.cores);
     let mut progress = Progress::new();
     progress.begin("honesty", args.runs);
     let teller = progress.teller();
     let all = super::runtime()?.block_on(honesty(&of, |one| {
         teller.tell(&format!(
-            "  begun {} start error p50 {:.2} p99.9 {:.2} max {:.2} ms",
-            one.begun, one.p50_ms, one.p999_ms, one.max_ms
+            "  begun {} start error p50 {:.2} p99.9 {:.2} max {:.2} ms   a thread that only sleeps p50 {:.2} p99.9 {:.2} max {:.2} ms",
+            one.begun, one.p50_ms, one.p999_ms, one.max_ms, one.machine.p50, one.machine.p999, one.machine.max
         ));
     }))?;
     progress.end();

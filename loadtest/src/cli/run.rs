@@ -48,6 +48,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let live = Live::begin(&plan.name, plan.lasts());
     let cores = if args.apart { Cores::apart() } else { Cores::default() };
     if args.apart {
+        cores.stand_aside();
         live.note(&cores.to_string());
     }
     let base = args.plan.parent().unwrap_or(Path::new("")).to_owned();

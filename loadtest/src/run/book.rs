@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::figures::{Figures, Under, holds};
@@ -19,6 +19,8 @@ use crate::plan::{Outcome, Plan};
 
 /// Nothing is judged before it is so old: acknowledgements and log entries of that moment have arrived by then.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// The notes are fetched so often instead of being waited for: waking somebody on another core costs whoever wrote one more than the note.
+const READS_EVERY: Duration = Duration::from_millis(5);
 /// Log entries older than that concern nobody any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(120);
 /// More would be the same again.
@@ -94,14 +96,16 @@ pub(super) fn keep(around: Around, notes: Receiver<Note>, mut show: impl FnMut(&
     let mut book = Book::new(around);
     let mut shown = 0;
     loop {
-        let note = notes.recv_timeout(Duration::from_millis(20));
-        let over = match note {
-            Ok(Note::Over) | Err(RecvTimeoutError::Disconnected) => true,
+        let over = match notes.try_recv() {
+            Ok(Note::Over) | Err(TryRecvError::Disconnected) => true,
             Ok(note) => {
                 book.write(note);
                 false
             }
-            Err(RecvTimeoutError::Timeout) => false,
+            Err(TryRecvError::Empty) => {
+                std::thread::sleep(READS_EVERY);
+                false
+            }
         };
         let elapsed = book.around.began.elapsed();
         if elapsed.as_secs() > shown {

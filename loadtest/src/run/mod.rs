@@ -51,13 +51,15 @@ use series::Seconds;
 use site::Tested;
 
 use crate::auditor::Harm;
-use crate::cluster::{Cores, give_way, stay_on};
+use crate::cluster::{Awake, Cores, Part, give_way, stay_on};
 use crate::plan::Plan;
 
 /// How long the gateway may take to finish what nobody waits for any more.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 /// Nobody is waited for longer after the last stage.
 const LONGEST_DRAIN: Duration = Duration::from_secs(120);
+/// What the pacer begins waits behind so many other tasks at most.
+const LOOKS_FOR_STARTS_EVERY: u32 = 4;
 
 /// What is known after each second, for whoever looks on.
 #[derive(Debug, Clone)]
@@ -163,11 +165,16 @@ async fn gather(
     heard: impl FnMut(&Heard) + Send + 'static,
 ) -> anyhow::Result<Gathered> {
     let Beginning { began, share } = beginning;
-    let core = tested.cores.generator;
+    let cores = tested.cores;
+    let _awake = Awake::keep(cores);
     let generator = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("generator")
-        .on_thread_start(move || stay_on(core))
+        .on_thread_start(move || {
+            stay_on(cores.generator);
+            cores.precedence.take(Part::Generator);
+        })
+        .global_queue_interval(LOOKS_FOR_STARTS_EVERY)
         .enable_all()
         .build()
         .context("cannot start the generator")?;
@@ -187,9 +194,10 @@ async fn gather(
     let keeping = std::thread::Builder::new().name("book".to_owned()).spawn({
         let mut look = look;
         let plan = Arc::clone(plan);
-        let pinned = tested.cores.generator.is_some();
+        let pinned = cores.generator.is_some();
         move || {
             if pinned {
+                cores.leave_the_generator_alone();
                 give_way();
             }
             book::keep(around, notes, |second, totals, figures| look(&glance(&plan, second, totals, figures)))
@@ -219,7 +227,8 @@ async fn gather(
     let pacing = std::thread::Builder::new().name("pacer".to_owned()).spawn({
         let (ground, handle, tracker) = (Arc::clone(&ground), generator.handle().clone(), tracker.clone());
         move || {
-            stay_on(core);
+            stay_on(cores.generator);
+            cores.precedence.take(Part::Pacer);
             pacer::pace(&ground, &handle, &tracker);
         }
     })?;

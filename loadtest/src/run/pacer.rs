@@ -1,5 +1,6 @@
 //! The clock of a run: on a thread of its own, so that nothing which serves requests can hold it up, it begins what is due.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::change::change;
-use super::ground::Ground;
+use super::ground::{Ground, Stop};
 use super::timetable::{Event, Timetable};
 use super::visit::visit;
 use crate::cluster::Town;
@@ -23,6 +24,14 @@ pub(super) fn pace(ground: &Arc<Ground>, handle: &Handle, tracker: &TaskTracker)
         if entry.event == Event::Start && !ground.share.takes(entry.number) {
             continue;
         }
+        // Made before it is due, so that only handing it over is left.
+        let task: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = match entry.event {
+            Event::Start => Some(Box::pin(until_stopped(visit(Arc::clone(ground), entry), ground.stop.clone()))),
+            Event::Change(beside) => {
+                Some(Box::pin(until_stopped(change(Arc::clone(ground), entry, beside), ground.stop.clone())))
+            }
+            Event::FaultOn(_) | Event::FaultOff(_) => None,
+        };
         let due = ground.began + entry.at;
         loop {
             if ground.stop.is_wished() {
@@ -34,29 +43,19 @@ pub(super) fn pace(ground: &Arc<Ground>, handle: &Handle, tracker: &TaskTracker)
             }
             std::thread::sleep(left.min(LOOKS_UP_EVERY));
         }
-        match entry.event {
-            Event::Start => {
-                let (task, stop) = (visit(Arc::clone(ground), entry), ground.stop.clone());
-                tracker.spawn_on(
-                    async move {
-                        tokio::select! { () = task => {}, () = stop.wished() => {} }
-                    },
-                    handle,
-                );
+        match (task, entry.event) {
+            (Some(task), _) => {
+                tracker.spawn_on(task, handle);
             }
-            Event::Change(beside) => {
-                let (task, stop) = (change(Arc::clone(ground), entry, beside), ground.stop.clone());
-                tracker.spawn_on(
-                    async move {
-                        tokio::select! { () = task => {}, () = stop.wished() => {} }
-                    },
-                    handle,
-                );
-            }
-            Event::FaultOn(n) => switch(&ground.plan, ground.town.as_deref(), n, true),
-            Event::FaultOff(n) => switch(&ground.plan, ground.town.as_deref(), n, false),
+            (None, Event::FaultOn(n)) => switch(&ground.plan, ground.town.as_deref(), n, true),
+            (None, Event::FaultOff(n)) => switch(&ground.plan, ground.town.as_deref(), n, false),
+            (None, Event::Start | Event::Change(_)) => {}
         }
     }
+}
+
+async fn until_stopped(task: impl Future<Output = ()>, stop: Stop) {
+    tokio::select! { () = task => {}, () = stop.wished() => {} }
 }
 
 fn switch(plan: &Plan, town: Option<&Town>, n: usize, on: bool) {
