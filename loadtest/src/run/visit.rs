@@ -86,7 +86,10 @@ impl Session<'_> {
                 (Wait::Think, _) => behaviour.think.draw(rng),
                 (Wait::Retry, Some(retry)) => retry.after.draw(rng),
             };
-            tokio::time::sleep_until(intended.into()).await;
+            // What is due already must not wait for the timer's next millisecond: nobody would count it.
+            if intended > Instant::now() {
+                tokio::time::sleep_until(intended.into()).await;
+            }
             let (exchange, evidence) = self.ask(step).await;
             let outcome = outcome_of(&exchange.said);
             let done = exchange.done;
