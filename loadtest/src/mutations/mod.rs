@@ -110,6 +110,7 @@ impl Scratch {
             .arg(LONGEST_TEST_SECONDS)
             .arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["test", "--quiet", "--package", &mutation.package])
+            .args(if mutation.target == "lib" { vec!["--lib"] } else { vec!["--test", &mutation.target] })
             .args(options)
             .args(["--", &mutation.test])
             .env("CARGO_TARGET_DIR", &self.target)

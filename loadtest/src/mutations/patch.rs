@@ -17,12 +17,14 @@ pub struct Mutation {
     pub says: String,
     /// The package of the test.
     pub package: String,
+    /// Where it is there: `lib`, or the name of a file or directory under `tests`. Only that is built.
+    pub target: String,
     /// The test that must notice, as `cargo test` filters it.
     pub test: String,
 }
 
 impl Mutation {
-    /// Reads `NN-name.patch`, whose header has `Invariant:`, `Says:`, `Package:` and `Test:`.
+    /// Reads `NN-name.patch`, whose header has `Invariant:`, `Says:`, `Package:`, `Target:` and `Test:`.
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         Self::parse(file, &text).with_context(|| file.display().to_string())
@@ -43,6 +45,7 @@ impl Mutation {
             invariant: field("Invariant")?,
             says: field("Says")?,
             package: field("Package")?,
+            target: field("Target")?,
             test: field("Test")?,
         };
         ensure!(!mutation.says.is_empty() && !mutation.test.is_empty(), "the header names no words or no test");
@@ -73,7 +76,7 @@ pub fn rotate(mutations: &[Mutation], day: u64, count: usize) -> Vec<Mutation> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Releases without a verdict.\n\nInvariant: release gate\nSays: kept in\nPackage: p\nTest: gate::t\n\ndiff --git a/x b/x\nTest: no\n";
+    const TEXT: &str = "Releases without a verdict.\n\nInvariant: release gate\nSays: kept in\nPackage: p\nTarget: lib\nTest: gate::t\n\ndiff --git a/x b/x\nTest: no\n";
 
     #[test]
     fn the_header_says_what_must_notice() {
