@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
     runs: u64,
     /// Seconds that are counted of each measurement, after 2.5 that are not.
-    #[arg(long, value_name = "N", default_value_t = 3.0)]
+    #[arg(long, value_name = "N", default_value_t = 5.0)]
     seconds: f64,
     /// The multiple at which the peers' settings are swept; 0: no sweep, the first value of each setting. 5, or 2 where something happens
     /// to the backend.

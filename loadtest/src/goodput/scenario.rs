@@ -20,7 +20,7 @@ pub enum Scenario {
     /// Nothing but too many people.
     #[default]
     Overload,
-    /// The backend freezes for 8 s, then answers all that it holds; what counts begins 1 s after that. It needs no rest after a time-out.
+    /// The backend freezes for 8 s, then answers all that it holds; what counts begins 1 s after that.
     Stall,
     /// The same where a slot rests 1 s after a time-out (`settle_after_timeout`); what counts begins 2 s after the freeze.
     StallSettle,
@@ -42,9 +42,10 @@ impl Scenario {
         }
     }
 
-    /// Whether slots of the gateway rest after a time-out, as in the worked configuration.
+    /// Whether the backend is said to need a rest after a time-out, so that slots of the gateway rest as in the worked configuration. No peer
+    /// can be told so.
     pub(super) fn settles(self) -> bool {
-        self != Self::Stall
+        self == Self::StallSettle
     }
 
     /// What counts of a measurement.
@@ -84,6 +85,7 @@ mod tests {
         for scenario in [Scenario::Overload, Scenario::Stall, Scenario::StallSettle, Scenario::Slow] {
             assert!(scenario.window(counted).end < scenario.lasts(counted));
         }
+        assert!(Scenario::StallSettle.settles() && !Scenario::Stall.settles() && !Scenario::Overload.settles());
         assert_eq!(Scenario::Stall.window(counted).start, Duration::from_millis(11_500), "1 s after the thaw");
         assert_eq!(Scenario::StallSettle.window(counted).start, Duration::from_millis(12_500), "settle + 1 s after it");
         assert_eq!(Scenario::Slow.window(counted).end, Duration::from_millis(17_500), "as long as it is slow");
