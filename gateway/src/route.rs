@@ -202,7 +202,8 @@ pub struct Refusals {
     pub code: BodyPlace,
     /// The codes that may be passed on.
     pub codes: Vec<Arc<str>>,
-    /// Where it names the resident; a refusal that names another is a mismatch, and one that names nobody proves nothing.
+    /// Where it names the resident; a refusal that names another is a mismatch, and one that names nobody proves nothing. Absent
+    /// where the route says that its refusals name nobody: then the echo alone tells.
     pub resident: Option<BodyPlace>,
     /// What it is written in.
     pub dialect: Dialect,

@@ -14,6 +14,9 @@ use crate::route::{Extractor, Refusals, When};
 /// A fault comes under either.
 const FAULT_STATUS: [u16; 2] = [200, 500];
 
+/// `resident = "echo"`: a no names nobody, and is about whoever asked the request that it echoes.
+const BY_ECHO: &str = "echo";
+
 /// The `refusals` table.
 pub(super) fn read(
     section: &mut Section<'_>,
@@ -36,7 +39,15 @@ pub(super) fn read(
         ),
     };
     let when = table.section(found, "when");
-    let mut resident = table.section(found, "resident");
+    // A legacy fault often names nobody: then the route must say so, and only the echo tells whose it is.
+    let by_echo = table.is_text("resident");
+    if by_echo
+        && let Some(word) = table.text(found, "resident", "echo")
+        && word.value != BY_ECHO
+    {
+        word.wrong(found, "must be a place of the answer, or `echo`", resident_example);
+    }
+    let mut resident = if by_echo { None } else { table.section(found, "resident") };
     let place = resident.as_mut().and_then(|resident| places(resident, dialect, found).pop());
     if let Some(resident) = resident {
         if place.is_none() {

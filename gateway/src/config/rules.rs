@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 use sekisho_issuance::request::Operation;
+use sekisho_issuance::verdict::CheckName;
 
 use super::section::{Placed, Section};
 use super::source::Findings;
@@ -86,6 +87,7 @@ pub(super) fn each(route: &Route, section: &Section<'_>, found: &mut Findings) {
         wrong(section, "authority", why, "authority = { lookup = \"card\" }", found);
     }
     lookups(route, section, found);
+    refusals(route, section, found);
     for warning in route.checks.warnings() {
         found.note(&section.place("checks"), section.key("checks"), warning, &[]);
     }
@@ -163,6 +165,23 @@ fn pass(route: &Route, section: &Section<'_>, found: &mut Findings) {
     }
     if route.pass_media_types.is_empty() && !section.has("media_types") {
         wrong(section, "media_types", "is missing", "media_types = [\"text/plain\"]", found);
+    }
+}
+
+/// A no that names nobody is told from another's by the echo alone.
+fn refusals(route: &Route, section: &Section<'_>, found: &mut Findings) {
+    let key = section.key("refusals.resident");
+    let nameless = route.refusals.as_ref().is_some_and(|refusals| refusals.resident.is_none());
+    if !nameless || found.mistakes.iter().any(|mistake| mistake.key == key) {
+        return;
+    }
+    let place = section.place_below("refusals", "resident");
+    if route.checks.open_causes().iter().any(|(check, _)| *check == CheckName::Echo) {
+        let example = "resident = { json = \"/error/residentId\" }";
+        found.mistake(&place, key, "is `echo`, and this route checks none", example);
+    } else {
+        let why = "tells whom a refusal is about by the echo alone: a backend that mixes answers up behind it may tell a resident another's";
+        found.note(&place, key, why, &["R4", "R12"]);
     }
 }
 

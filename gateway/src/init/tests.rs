@@ -33,6 +33,23 @@ fn nothing_recorded_is_a_file_that_says_what_is_missing_and_no_panic() {
     assert_eq!(proposal.edits, proposal.text.matches("# EDIT:").count());
 }
 
+/// Whoever gets no configuration that `check` accepts must at least hear why.
+#[test]
+fn a_protocol_without_a_session_is_told_what_it_lacks() {
+    let paper = |n: usize| {
+        let mut one = exchange("a:80", "POST", "/issue", None, &format!(r#"{{"card":"card-000{n}"}}"#), "");
+        one.answer_headers = vec![("content-type".to_owned(), "application/pdf".to_owned())];
+        one.answer =
+            std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../issuance/tests/corpus/readable/by-hand-euc.pdf"))
+                .unwrap();
+        one
+    };
+    let lacks =
+        |exchanges: &[Recorded]| propose(exchanges).missing.iter().any(|why| why.contains("no session was found"));
+    assert!(lacks(&[paper(1), paper(2)]));
+    assert!(!lacks(&[exchange("a:80", "GET", "/notice", None, "", "")]), "nothing was issued");
+}
+
 #[test]
 fn undeclared_things_are_not_proposed_as_passed_on() {
     let exchanges = [

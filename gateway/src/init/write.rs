@@ -104,6 +104,13 @@ impl Writer<'_> {
                 quoted(&name)
             ));
         }
+        if !self.town.learned.contains_key(&Role::Session) && self.all.seen.iter().any(|seen| seen.paper.is_some()) {
+            let why = "no session was found: no answer gives out a value that the requests for certificates after it carry. A certificate is only \
+                       issued inside a session, which ties it to one card at one kiosk. If kiosks number their card presences, write the request \
+                       that begins one as an `open` route with `session` among its `facts`, and `session` into the `facts` of each certificate; \
+                       if nothing tells one card presence from the next, this gateway cannot protect this protocol yet";
+            self.missing.push(why.to_owned());
+        }
         if self.town.municipalities.is_empty() {
             self.missing.push("no municipality code was found in the requests that open a session".to_owned());
         }

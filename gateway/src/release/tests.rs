@@ -534,6 +534,25 @@ async fn a_no_that_does_not_say_about_whom_is_kept_in() {
     assert_eq!(bench.gate.decide(&bound, silent).await.err().unwrap().reason(), "identity");
 }
 
+/// Where a legacy fault names nobody, it is the answer to the request that it echoes, or it stays in.
+#[tokio::test]
+async fn a_no_that_is_declared_to_name_nobody_leaves_only_with_the_echo_of_its_request() {
+    let bench = bench("enforce");
+    let bound = bench.bound("amend", "1001", 1);
+    let no =
+        |echo: &str| format!(r#"{{"error":{{"code":"MOVED_OUT"}},"message":"山田花子さん","requestId":"{echo}"}}"#);
+    let own = bound.context().id().to_string();
+    let released = bench.gate.decide(&bound, attested(&bound, answer(409, no(&own)))).await.unwrap();
+    let out = bench.gate.commit(&bound, released, waits).await.unwrap();
+    assert_eq!((out.outcome, out.reason), (Outcome::Refused, "refused"));
+    let said = String::from_utf8(body(out.response).await).unwrap();
+    assert!(said.contains("MOVED_OUT") && !said.contains("山田"), "{said}");
+    for another in [no("another"), no(""), no(&own).replace("requestId", "id")] {
+        let kept = bench.gate.decide(&bound, attested(&bound, answer(409, another.clone()))).await.err().unwrap();
+        assert_eq!(kept.reason(), "echo", "{another}");
+    }
+}
+
 #[tokio::test]
 async fn unexplained_failures_of_several_people_at_several_kiosks_suspend() {
     let bench = bench("enforce");

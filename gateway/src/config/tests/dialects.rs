@@ -49,6 +49,29 @@ fn a_soap_fault_with_a_declared_code_is_a_refusal_under_either_status() {
     assert_eq!(recognised(500, &fault("MOVED_OUT").replace("urn:example:juki:1", "urn:other")), None);
 }
 
+fn own((before, after): (&str, &str)) -> (String, String) {
+    (before.to_owned(), after.to_owned())
+}
+
+#[test]
+fn a_fault_that_names_nobody_is_declared_so_and_stands_and_falls_with_the_echo() {
+    let saying = |resident: &str| {
+        let (before, rest) = SOAP.split_once("[routes.tax.refusals]").unwrap();
+        let place = "resident = { xml = \"//s:Fault/detail/j:Number\" }";
+        assert!(rest.contains(place));
+        format!("{before}[routes.tax.refusals]{}", rest.replacen(place, resident, 1))
+    };
+    let config = parse(&saying("resident = \"echo\"")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    assert!(config.routes.get("tax").unwrap().refusals.as_ref().unwrap().resident.is_none());
+    let note = config.notes.iter().find(|note| note.key == "routes.tax.refusals.resident").unwrap();
+    assert_eq!(note.open, ["R4", "R12"]);
+    told(&saying("resident = \"nobody\""), "routes.tax.refusals.resident", "resident = \"nobody\"", "xml = ");
+    let (before, rest) = saying("resident = \"echo\"").split_once("[routes.tax.checks]").map(own).unwrap();
+    let echo = rest.lines().find(|line| line.starts_with("echo")).unwrap().to_owned();
+    let deaf = format!("{before}[routes.tax.checks]{}", rest.replacen(&echo, "echo = false", 1));
+    told(&deaf, "routes.tax.refusals.resident", "resident = \"echo\"", "checks none");
+}
+
 #[test]
 fn a_mistake_in_a_dialect_is_told_at_its_line() {
     told(
