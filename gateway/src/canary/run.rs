@@ -146,7 +146,8 @@ impl Guest<'_> {
             canary: Some(visit.clone()),
             request,
         };
-        let Ok(response) = stack().call(inbound).await;
+        // Boxed: nobody waits for a canary, and whoever runs one would carry the room for the whole tower.
+        let Ok(response) = Box::pin(stack().call(inbound)).await;
         let mut body = response.into_body();
         while let Some(Ok(_)) = body.frame().await {}
         Ok((id, visit.take()))

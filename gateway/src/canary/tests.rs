@@ -75,7 +75,7 @@ async fn a_canarys_request_ends_with_the_canary_and_a_kiosks_with_the_counters()
     let ask = async |visit: Option<Arc<Visit>>| {
         let mut request = inbound(&edge, "GET", "/residents/r1", &headers, "");
         request.canary = visit;
-        crate::stack::stack().call(request).await.unwrap().status()
+        Box::pin(crate::stack::stack().call(request)).await.unwrap().status()
     };
     let refused = ask(None).await;
     assert_eq!(arrivals(), 1.0);
