@@ -49,6 +49,8 @@ pub enum Extractor {
     Body(BodyPlace),
     /// The TLS identity of who asks, which nobody can claim without its key.
     Client(ClientField),
+    /// The kiosk's connection, of which nothing is read: one connection is one card presence.
+    Connection,
 }
 
 /// What a fact is called in a `facts` or `learn` table.
@@ -325,6 +327,13 @@ pub struct Route {
     pub key: Vec<FactName>,
     /// What a `close` says of the papers of its session.
     pub closes: Option<Over>,
+}
+
+impl Route {
+    /// Whether its protocol has no session, and a connection stands in for one.
+    pub fn session_is_connection(&self) -> bool {
+        self.facts.iter().any(|rule| rule.fact == FactName::Session && rule.from == Extractor::Connection)
+    }
 }
 
 impl std::fmt::Debug for Route {

@@ -28,6 +28,7 @@ use crate::config::Server as Limits;
 use crate::edge::Edge;
 use crate::layer::Inbound;
 use crate::layer::admission::Permit;
+use crate::session::OneCard;
 use crate::stack::stack;
 use crate::tls::Peer;
 pub use descriptors::Descriptors;
@@ -135,7 +136,7 @@ async fn connection(edge: Arc<Edge>, stream: TcpStream, limits: &Limits, handsha
     let opening = Wire::open(stream, agreed, limits.max_header_bytes, sending.socket());
     let opened = tokio::time::timeout(limits.header_timeout, opening).await;
     let Ok(Ok((protocol, wire))) = opened else { return };
-    let service = Requests { edge: edge.clone(), sending: sending.clone(), peer };
+    let service = Requests { edge: edge.clone(), sending: sending.clone(), peer, connection: Arc::default() };
     tokio::select! {
         () = speak(&edge, protocol, wire, service, limits) => {}
         // A kiosk that takes nothing would hold its permit and a certificate in memory for ever.
@@ -207,6 +208,7 @@ struct Requests {
     edge: Arc<Edge>,
     sending: Arc<Sending>,
     peer: Option<Arc<Peer>>,
+    connection: Arc<OneCard>,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Requests {
@@ -217,9 +219,9 @@ impl hyper::service::Service<http::Request<Incoming>> for Requests {
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let arrived_at = self.edge.clock.now();
-        let (edge, peer) = (self.edge.clone(), self.peer.clone());
+        let (edge, peer, connection) = (self.edge.clone(), self.peer.clone(), self.connection.clone());
         let (id, arrived) = (mint(arrived_at), Instant::now());
-        let inbound = Inbound { edge, id, arrived, arrived_at, peer, canary: None, request };
+        let inbound = Inbound { edge, id, arrived, arrived_at, peer, connection, canary: None, request };
         let (answered, sending) = (stack().call(inbound), self.sending.clone());
         Box::pin(async move { Ok(answered.await?.map(|body| sending.answer(body))) })
     }

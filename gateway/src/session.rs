@@ -86,6 +86,17 @@ impl Refused {
     }
 }
 
+/// One connection of a kiosk, where a protocol has no session: it is one card presence, that of the first card it is used for.
+#[derive(Debug, Default)]
+pub struct OneCard(OnceLock<SessionId>);
+
+impl OneCard {
+    /// Whether the connection is, from now on at the latest, that presence's and no other's.
+    pub fn is_of(&self, presence: &SessionId) -> bool {
+        self.0.get_or_init(|| presence.clone()) == presence
+    }
+}
+
 /// Whether session ids are unique by themselves (the backend mints them) or only at their kiosk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {

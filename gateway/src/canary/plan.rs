@@ -109,7 +109,11 @@ impl Step {
                     request.query.push((name.to_string(), Pattern::compile(&text, Place::Query)?))
                 }
                 // A segment stands in the path by now; a body is written by whoever knows it.
-                Extractor::Header(_) | Extractor::Path(_) | Extractor::Body(_) | Extractor::Client(_) => {}
+                Extractor::Header(_)
+                | Extractor::Path(_)
+                | Extractor::Body(_)
+                | Extractor::Client(_)
+                | Extractor::Connection => {}
             }
         }
         Ok(Self { route: route.clone(), request })

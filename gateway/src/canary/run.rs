@@ -17,6 +17,7 @@ use crate::manifest::Unattested;
 use crate::outcome::Outcome;
 use crate::release::{Specimen, Trial};
 use crate::server::mint;
+use crate::session::OneCard;
 use crate::stack::stack;
 
 /// Why nobody at all would be served now.
@@ -48,7 +49,7 @@ pub(super) async fn run(edge: &Arc<Edge>, canary: &Arc<Canary>, turn: usize) -> 
     let people = canary.people.len().max(1);
     let facts = |nth: usize| canary.facts_of((turn % people + nth) % people);
     let (Some(one), Some(other)) = (facts(0), facts(1)) else { return Vec::new() };
-    let guest = |facts| Guest { edge, canary, facts };
+    let guest = |facts| Guest { edge, canary, facts, connection: Arc::default() };
     let (one, other) = (guest(one), guest(other));
     let documents = if canary.pair {
         let (one, other) = tokio::join!(one.open(), other.open());
@@ -100,6 +101,8 @@ struct Guest<'r> {
     edge: &'r Arc<Edge>,
     canary: &'r Arc<Canary>,
     facts: Facts,
+    /// It stands at a connection of its own.
+    connection: Arc<OneCard>,
 }
 
 impl Guest<'_> {
@@ -143,6 +146,7 @@ impl Guest<'_> {
             arrived: Instant::now(),
             arrived_at,
             peer: step.peer(&self.facts),
+            connection: self.connection.clone(),
             canary: Some(visit.clone()),
             request,
         };

@@ -85,7 +85,8 @@ fn one(name: Arc<str>, section: &mut Section<'_>, known: &Known<'_>, found: &mut
     let close = step(section, "close", Operation::Close, found);
     let (issue, open, close) =
         (issue?, open.map_or(Some(None), |s| s.map(Some))?, close.map_or(Some(None), |s| s.map(Some))?);
-    if open.is_none() && issue.route.facts.iter().any(|rule| rule.fact == FactName::Session) {
+    let in_a_session = issue.route.facts.iter().any(|rule| rule.fact == FactName::Session);
+    if open.is_none() && in_a_session && !issue.route.session_is_connection() {
         let (span, key) = (section.span().clone(), section.key("open"));
         let what = format!("is missing, and `routes.{}` needs a session", issue.route.name);
         found.mistake(&span, key, what, "open = { route = \"session_open\", body = '...' }");

@@ -11,7 +11,7 @@ use super::source::{Findings, did_you_mean};
 use crate::route::{Extractor, FactName, FactRule};
 use crate::tls::ClientField;
 
-const EXAMPLE: &str = "{ header = \"X-Session\" }, { path = \"id\" }, { query = \"id\" }, { json = \"/id\" }, { xml = \"//j:Id\" }, { form = \"id\" } or { client_cert = \"san_uri\" }";
+const EXAMPLE: &str = "{ header = \"X-Session\" }, { path = \"id\" }, { query = \"id\" }, { json = \"/id\" }, { xml = \"//j:Id\" }, { form = \"id\" } or { client_cert = \"san_uri\" }; a `session` may be { connection = true }";
 
 /// The `facts` table; `params` are the names of the path's segments.
 pub(super) fn table(
@@ -48,6 +48,9 @@ pub(super) fn table(
         }
         entry.finish(found);
         if let Some(from) = from {
+            if from == Extractor::Connection && fact != FactName::Session {
+                name.wrong(found, "stands in no connection: only a `session` may", EXAMPLE);
+            }
             rules.push(FactRule { fact, from, vouched, default: default.map(|d| d.value.into()) });
         }
     }
@@ -101,12 +104,13 @@ fn extractor(
         from.push(Extractor::Query(placed.value.into()));
     }
     from.extend(dialects::places(entry, dialect, found).into_iter().map(Extractor::Body));
-    if entry.has("connection") {
-        let span = entry.place("connection");
-        entry.forgive("connection");
-        found.mistake(&span, entry.key("connection"), "is not supported by this version", EXAMPLE);
+    if entry.flag(found, "connection").unwrap_or(false) {
+        from.push(Extractor::Connection);
     }
     let client = client_field(entry, found);
+    if client.is_some() && from.contains(&Extractor::Connection) {
+        name.wrong(found, "must name exactly one place", EXAMPLE);
+    }
     if from.is_empty() {
         from.extend(client.map(Extractor::Client));
     } else {

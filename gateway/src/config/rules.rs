@@ -24,7 +24,8 @@ struct Needs {
     retry_key: bool,
 }
 
-/// The facts table. A session has no stand-in yet but itself: `{ connection = true }` is refused by name.
+/// The facts table. For a session the connection may stand in (`{ connection = true }`), which knows nobody: then each request says itself who
+/// is at which kiosk.
 const TABLE: [Needs; 6] = [
     Needs {
         operation: Operation::Issue,
@@ -113,7 +114,8 @@ fn facts(route: &Route, section: &Section<'_>, found: &mut Findings) {
     let place = section.place("facts");
     let says = |fact: &FactName| route.facts.iter().any(|rule| rule.fact == *fact);
     let learns = |fact: &FactName| route.learn.iter().any(|rule| rule.fact == *fact);
-    let has_session = says(&FactName::Session);
+    let by_connection = route.session_is_connection();
+    let has_session = says(&FactName::Session) && !by_connection;
     let proven = matches!(route.authority, Authority::Lookup(_)) && says(&FactName::Card);
     let missing = |fact: &FactName, stand_in: &str, found: &mut Findings| {
         let (key, name) = (format!("{}.facts.{}", section.path(), fact.name()), route.operation.name());
@@ -122,7 +124,27 @@ fn facts(route: &Route, section: &Section<'_>, found: &mut Findings) {
     for fact in needs.request.iter().filter(|f| !says(f)) {
         missing(fact, "", found);
     }
-    for fact in needs.either.iter().filter(|f| !(says(f) || has_session || **f == FactName::Resident && proven)) {
+    if by_connection {
+        if !matches!(route.operation, Operation::Issue | Operation::Inquire | Operation::Amend) {
+            let (place, key) = (section.place_below("facts", "session"), section.key("facts.session"));
+            let message = "has no place here: a card presence that is a connection is neither opened nor closed";
+            found.mistake(&place, key, message, "remove it");
+        }
+        if route.checks.echoes_session() {
+            let (place, key) = (section.place_below("checks", "echo"), section.key("checks.echo"));
+            let message = "waits for the session, and no backend is told of one that is a connection";
+            found.mistake(&place, key, message, "{ header = \"X-Request-Id\" }, or none");
+        }
+        for fact in [FactName::Kiosk, FactName::Card, FactName::Municipality].iter().filter(|fact| !says(fact)) {
+            missing(fact, ", since its session is the connection, which knows nobody", found);
+        }
+    }
+    let told = |fact: &FactName| match fact {
+        FactName::Resident => says(fact) || has_session || proven,
+        // Said above to be missing.
+        _ => says(fact) || has_session || by_connection,
+    };
+    for fact in needs.either.iter().filter(|fact| !told(fact)) {
         missing(fact, " (or a `session`, whose pin knows it)", found);
     }
     for fact in needs.learned.iter().filter(|f| !says(f) && !learns(f)) {
@@ -240,7 +262,8 @@ pub(super) fn across(routes: &[Arc<Route>], places: &[Placed<&str>], found: &mut
     for (route, place) in routes.iter().zip(places) {
         let has = |fact: FactName| route.facts.iter().any(|rule| rule.fact == fact);
         let uses_session = matches!(route.operation, Operation::Issue | Operation::Inquire | Operation::Amend)
-            && has(FactName::Session);
+            && has(FactName::Session)
+            && !route.session_is_connection();
         if uses_session && opens.is_empty() {
             let why = "uses a session, but no route opens one";
             place.wrong(found, why, "a route with operation = \"open\"");

@@ -183,6 +183,37 @@ fn each_mistake_is_named_with_its_line_and_a_suggestion() {
     }
 }
 
+/// What nothing names, each request must say itself; and nobody opens, closes or echoes it.
+#[test]
+fn a_connection_stands_in_for_a_session_and_for_nothing_else() {
+    let by_header = "facts     = { session = { header = \"X-Session\" }, kiosk = { header = \"X-Terminal\" }, resident = { path = \"id\" } }";
+    let inquiry = |said: &str| {
+        changed(
+            by_header,
+            &format!("facts = {{ session = {{ connection = true }}, resident = {{ path = \"id\" }}{said} }}"),
+        )
+    };
+    let (kiosk, card) = (", kiosk = { header = \"X-Terminal\" }", ", card = { header = \"X-Card\" }");
+    let city = ", municipality = { header = \"X-City\" }";
+    let whole = inquiry(&format!("{kiosk}{card}{city}"));
+    assert!(parse(&whole).is_ok(), "{:?}", parse(&whole).err());
+    assert_eq!(mistake(&inquiry(&format!("{card}{city}"))).key, "routes.inquiry.facts.kiosk");
+    assert_eq!(mistake(&inquiry(&format!("{kiosk}{city}"))).key, "routes.inquiry.facts.card");
+    assert_eq!(mistake(&inquiry(&format!("{kiosk}{card}"))).key, "routes.inquiry.facts.municipality");
+    let two = whole.replace("{ connection = true }", "{ connection = true, client_cert = \"san_uri\" }");
+    assert!(parse(&two).unwrap_err().iter().any(|mistake| mistake.message.contains("exactly one place")));
+    let closed = changed(
+        "session = { path = \"id\" }",
+        "session = { connection = true }, card = { header = \"X-Card\" }, municipality = { header = \"X-City\" }",
+    );
+    assert_eq!(mistake(&closed).key, "routes.session_close.facts.session");
+    let kiosk = changed("kiosk = { header = \"X-Terminal\" }", "kiosk = { connection = true }");
+    assert!(mistake(&kiosk).message.contains("only a `session`"));
+    let echo = whole
+        .replace("echo     = { json = \"/requestId\" }", "echo     = { json = \"/requestId\", equals = \"session\" }");
+    assert_eq!(mistake(&echo).key, "routes.inquiry.checks.echo");
+}
+
 #[test]
 fn tls_without_trust_files_or_an_address_that_asks_for_it_is_refused() {
     let backend = |tls: &str, scheme: &str| {

@@ -135,7 +135,7 @@ fn learn(route: &Route, answer: &Answer) -> Result<Learned, &'static str> {
         let text = match &rule.from {
             Extractor::Body(place) => body.as_ref().and_then(|body| body.find(place).plain()),
             Extractor::Header(name) => crate::layer::facts::header(&answer.headers, name).map_err(|()| UNREADABLE)?,
-            Extractor::Path(_) | Extractor::Query(_) | Extractor::Client(_) => None,
+            Extractor::Path(_) | Extractor::Query(_) | Extractor::Client(_) | Extractor::Connection => None,
         };
         let text = text.ok_or(MISSING)?;
         match rule.fact {

@@ -108,7 +108,8 @@ impl Writer<'_> {
             let why = "no session was found: no answer gives out a value that the requests for certificates after it carry. A certificate is only \
                        issued inside a session, which ties it to one card at one kiosk. If kiosks number their card presences, write the request \
                        that begins one as an `open` route with `session` among its `facts`, and `session` into the `facts` of each certificate; \
-                       if nothing tells one card presence from the next, this gateway cannot protect this protocol yet";
+                       if nothing tells one card presence from the next, let the kiosk's connection stand in for it, `session = { connection = true }`: then each \
+                       request must say kiosk, card and municipality, and a kiosk connects anew for each person";
             self.missing.push(why.to_owned());
         }
         if self.town.municipalities.is_empty() {

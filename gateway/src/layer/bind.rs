@@ -1,6 +1,7 @@
 //! Proves who the resident is and renders the request to the backend. What goes on from here is sealed, not changed.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -16,7 +17,7 @@ use crate::config::{CARD_FIELD, MUNICIPALITY_FIELD};
 use crate::ledger::Place;
 use crate::problem::{Code, Problem};
 use crate::route::{Authority, Extractor, Lookup, Route};
-use crate::session::Refused;
+use crate::session::{Pin, Refused};
 use crate::template::{Marks, Target};
 use crate::tenant::Tenant;
 
@@ -48,15 +49,19 @@ where
     let Admitted { allowed: Allowed { asked, tenant, place }, permit } = admitted;
     trusted(&asked)?;
     let (facts, proven_by) = prove(&asked, permit.standing()).await?;
-    pin(&asked, &facts)?;
+    pin(&asked, &facts, proven_by.as_ref())?;
     let Asked { received, .. } = asked;
     let call = main_call(&received);
     let Received { known, matched, .. } = received;
     next.call(Prepared { known, route: matched.route, tenant, facts, proven_by, call, permit, place }).await
 }
 
-/// A session that nobody vouched for when it was opened belongs to the first resident it is used for.
-fn pin(asked: &Asked, facts: &Facts) -> Result<(), Problem> {
+/// A session that nobody vouched for when it was opened belongs to the first resident it is used for. Where a connection stands in for one,
+/// it begins here, and whoever was at the kiosk before is gone.
+fn pin(asked: &Asked, facts: &Facts, proven_by: Option<&Arc<str>>) -> Result<(), Problem> {
+    if asked.pin.is_none() && asked.received.matched.route.session_is_connection() {
+        return begin(asked, facts, proven_by);
+    }
     let open = asked.pin.as_ref().is_some_and(|pin| pin.resident.is_none());
     if let (true, Some(session), Some(resident)) = (open, &facts.session, &facts.applicant) {
         let known = &asked.received.known;
@@ -64,6 +69,25 @@ fn pin(asked: &Asked, facts: &Facts) -> Result<(), Problem> {
         pinned.map_err(|refused| super::facts::refuse(&asked.received, refused))?;
     }
     Ok(())
+}
+
+fn begin(asked: &Asked, facts: &Facts, proven_by: Option<&Arc<str>>) -> Result<(), Problem> {
+    let known = &asked.received.known;
+    let (Some(session), Some(kiosk), Some(card), Some(municipality)) =
+        (&facts.session, &facts.kiosk, &facts.card, facts.municipality)
+    else {
+        return Err(Problem::new(Code::MissingFact).about("session"));
+    };
+    let pin = Pin {
+        kiosk: kiosk.clone(),
+        card: card.clone(),
+        municipality,
+        resident: facts.applicant.clone(),
+        proven_by: proven_by.cloned(),
+    };
+    let limits = known.config.listeners.sessions;
+    let opened = known.edge.sessions.open(known.config.session_scope, session, pin, limits, Instant::now());
+    opened.map_err(|refused| super::facts::refuse(&asked.received, refused))
 }
 
 /// Where a source is trusted to have seen the card, the request must come from it.

@@ -26,7 +26,7 @@ pub async fn correlate<B, S, R>(inbound: Inbound<B>, mut next: S) -> Result<Resp
 where
     S: Service<Correlated<B>, Response = Response<R>, Error = Infallible>,
 {
-    let Inbound { edge, id, arrived, arrived_at, peer, canary, request } = inbound;
+    let Inbound { edge, id, arrived, arrived_at, peer, connection, canary, request } = inbound;
     let config = edge.config();
     let (head, body) = request.into_parts();
     let route = config.routes.find(&head.method, head.uri.path());
@@ -36,7 +36,7 @@ where
     let timeout = said.map_or(declared, |said| said.min(declared));
     let context = RequestContext::freeze(id, trace(&head.headers, id), arrived, arrived_at, timeout);
     let correlation = correlation(&head.headers);
-    let known = Known { edge, config, context, correlation, peer, canary };
+    let known = Known { edge, config, context, correlation, peer, connection, canary };
     next.call(Correlated { known, route, head, body }).await
 }
 

@@ -34,6 +34,10 @@ fn ask(mut received: Received) -> Result<Asked, Problem> {
     received.matched.route = route;
     let mut pin = None;
     let route = &received.matched.route;
+    let by_connection = route.session_is_connection();
+    if by_connection {
+        facts.session = Some(presence(&received, &facts)?);
+    }
     if let (Some(session), true) = (&facts.session, route.operation != Operation::Open) {
         let edge = &received.known.edge;
         let config = &received.known.config;
@@ -45,14 +49,20 @@ fn ask(mut received: Received) -> Result<Asked, Problem> {
         };
         let recalled =
             edge.sessions.recall(config.session_scope, session, &claims, config.listeners.sessions, Instant::now());
-        let known = recalled.map_err(|refused| refuse(&received, refused))?;
-        facts.kiosk.get_or_insert_with(|| known.kiosk.clone());
-        facts.card.get_or_insert_with(|| known.card.clone());
-        facts.municipality.get_or_insert(known.municipality);
-        if facts.applicant.is_none() {
-            facts.applicant = known.resident.clone();
+        match recalled {
+            Ok(known) => {
+                facts.kiosk.get_or_insert_with(|| known.kiosk.clone());
+                facts.card.get_or_insert_with(|| known.card.clone());
+                facts.municipality.get_or_insert(known.municipality);
+                if facts.applicant.is_none() {
+                    facts.applicant = known.resident.clone();
+                }
+                pin = Some(known);
+            }
+            // It begins with this request, once somebody has said whose card it is.
+            Err(Refused::Unknown) if by_connection => {}
+            Err(refused) => return Err(refuse(&received, refused)),
         }
-        pin = Some(known);
     }
     if received.known.canary.is_none()
         && facts.kiosk.as_ref().is_some_and(|kiosk| received.known.config.is_canarys(kiosk))
@@ -63,6 +73,22 @@ fn ask(mut received: Received) -> Result<Asked, Problem> {
     facts.kind = route.kind;
     facts.residents = facts.applicant.iter().cloned().collect();
     Ok(Asked { received, facts, pin })
+}
+
+/// One card at one kiosk, where the protocol has no name for it: asked for over another connection it is the same one, so that whoever lost
+/// an answer with its connection may ask again. A connection never serves two.
+fn presence(received: &Received, facts: &Facts) -> Result<SessionId, Problem> {
+    let missing = |fact: FactName| Problem::new(Code::MissingFact).about(fact.name());
+    let kiosk = facts.kiosk.as_ref().ok_or_else(|| missing(FactName::Kiosk))?;
+    let card = facts.card.as_ref().ok_or_else(|| missing(FactName::Card))?;
+    let city = facts.municipality.ok_or_else(|| missing(FactName::Municipality))?;
+    let parts = [city.as_str().as_bytes(), kiosk.as_str().as_bytes(), card.expose().as_bytes()];
+    let digest = received.known.edge.record_key().digest("card presence", &parts);
+    let presence = SessionId::new(&format!("{digest:032x}")).map_err(|_| malformed("session"))?;
+    match received.known.connection.is_of(&presence) {
+        true => Ok(presence),
+        false => Err(refuse(received, Refused::Card)),
+    }
 }
 
 /// Counts the refusal and says no more than that there is a conflict.
@@ -140,6 +166,10 @@ fn extract(said: &Said<'_>) -> Result<(Arc<Route>, Facts), Problem> {
     }
     for rule in &route.facts {
         let name = rule.fact.name();
+        if rule.from == Extractor::Connection {
+            // What is said has no name for it.
+            continue;
+        }
         let found = find(said, body.as_ref(), &rule.from).map_err(|_| malformed(name))?;
         let text = match (found, &rule.default) {
             (Some(text), _) => text,
@@ -196,6 +226,7 @@ fn find<'r>(said: &Said<'r>, body: Option<&'r Body>, from: &Extractor) -> Result
             Found::Plain(text) => Ok(Some(text)),
             Found::NotPlain | Found::Several => Err(()),
         },
+        Extractor::Connection => Ok(None),
     }
 }
 

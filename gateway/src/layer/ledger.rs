@@ -114,7 +114,12 @@ fn asks(edge: &Arc<Edge>, asked: &Asked) -> Option<Asks> {
         key: digest("ledger", &[city.as_bytes(), kiosk.as_bytes(), session.as_bytes(), &key]),
         request: digest("ledger request", &parts),
         durable: digest("ledger before", &[city.as_bytes(), kiosk.as_bytes(), who.as_bytes(), &key]),
-        session: facts.session.as_ref().map(|session| SessionKey::of(scope, facts.kiosk.as_ref(), session)),
+        // Where no session is opened none must be open for a key to be remembered.
+        session: facts
+            .session
+            .as_ref()
+            .filter(|_| !route.session_is_connection())
+            .map(|session| SessionKey::of(scope, facts.kiosk.as_ref(), session)),
     })
 }
 

@@ -33,7 +33,7 @@ use crate::ledger::Place;
 use crate::outcome::Outcome;
 use crate::problem::Problem;
 use crate::route::Matched;
-use crate::session::Pin;
+use crate::session::{OneCard, Pin};
 use crate::tenant::Tenant;
 use crate::tls::Peer;
 
@@ -49,6 +49,8 @@ pub struct Inbound<B> {
     pub arrived_at: Timestamp,
     /// Who is at the other end of its connection, where TLS says so.
     pub peer: Option<Arc<Peer>>,
+    /// That connection, for protocols in which it stands in for a session.
+    pub connection: Arc<OneCard>,
     /// The canary's visit that it is, where it came over no connection.
     pub canary: Option<Arc<Visit>>,
     /// Head and body, the body not yet read.
@@ -68,6 +70,8 @@ pub struct Known {
     pub correlation: Option<HeaderValue>,
     /// Who is at the other end of the connection, where TLS says so.
     pub peer: Option<Arc<Peer>>,
+    /// That connection, for protocols in which it stands in for a session.
+    pub connection: Arc<OneCard>,
     /// The canary's visit that it is, where no kiosk asks.
     pub canary: Option<Arc<Visit>>,
 }

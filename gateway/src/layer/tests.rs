@@ -26,6 +26,7 @@ pub(crate) fn inbound(
         arrived,
         arrived_at,
         peer: None,
+        connection: Arc::default(),
         canary: None,
         request: request(method, path, headers, body),
     }
@@ -38,13 +39,19 @@ pub(crate) fn correlated(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Correlated<Full<Bytes>> {
-    let Inbound { edge, id, arrived, arrived_at, peer, canary, request } = inbound(edge, method, path, headers, body);
+    let Inbound { edge, id, arrived, arrived_at, peer, connection, canary, request } =
+        inbound(edge, method, path, headers, body);
     let config = edge.config();
     let trace = TraceParent { trace_id: 1, parent_id: 1, flags: 0 };
     let context = RequestContext::freeze(id, trace, arrived, arrived_at, std::time::Duration::from_secs(3));
     let (head, body) = request.into_parts();
     let route = config.routes.find(&head.method, head.uri.path());
-    Correlated { known: Known { edge, config, context, correlation: None, peer, canary }, route, head, body }
+    Correlated {
+        known: Known { edge, config, context, correlation: None, peer, connection, canary },
+        route,
+        head,
+        body,
+    }
 }
 
 pub(crate) fn received(edge: &Arc<Edge>, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Received {

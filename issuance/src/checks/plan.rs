@@ -162,6 +162,11 @@ impl CheckPlan {
         self.echo.as_ref().is_some_and(|echo| echo.equals != Echoed::Session)
     }
 
+    /// Whether what comes back is the kiosk's own session.
+    pub fn echoes_session(&self) -> bool {
+        self.echo.as_ref().is_some_and(|echo| echo.equals == Echoed::Session)
+    }
+
     /// Whether an issue number is read, which the gateway must never see twice.
     pub fn reads_issue_number(&self) -> bool {
         self.issue_number.is_some()
