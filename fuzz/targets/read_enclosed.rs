@@ -32,17 +32,20 @@ fn folded(bytes: &[u8]) -> Vec<u8> {
     STANDARD.encode(bytes).as_bytes().chunks(76).flat_map(|line| [line, b"\r\n"]).flatten().copied().collect()
 }
 
+fn said(answer: &[u8]) -> Content<'_> {
+    ROUTE.checks.read(answer, Some("text/xml; charset=Shift_JIS"))
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, bytes)) = bytes.split_first() else { return };
     bounded(|| {
-        let checks = &ROUTE.checks;
-        let said = |answer: &[u8]| checks.read(answer, Some("text/xml; charset=Shift_JIS"));
         match first % 3 {
             0 => drop(said(bytes)),
             1 => drop(said(&around(bytes))),
             _ => {
                 let alone = read(bytes, &Limits::default());
-                let Content::Enclosed(_, inside) = said(&around(&folded(bytes))) else {
+                let answer = around(&folded(bytes));
+                let Content::Enclosed(_, inside) = said(&answer) else {
                     panic!("a good answer around it")
                 };
                 match (inside, alone) {
