@@ -212,15 +212,8 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Written several times for each request: digit by digit, not number by number.
-        let mut text = [b'-'; 36];
-        let hyphens = [8, 13, 18, 23];
-        let places = text.iter_mut().enumerate().filter(|(at, _)| !hyphens.contains(at));
-        for ((_, place), digit) in places.zip((0..32).rev()) {
-            let digit = (self.0 >> (digit * 4)) as u8 & 0xf;
-            *place = digit + if digit < 10 { b'0' } else { b'a' - 10 };
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        let mut text = uuid::Uuid::encode_buffer();
+        f.write_str(uuid::Uuid::from_u128(self.0).hyphenated().encode_lower(&mut text))
     }
 }
 

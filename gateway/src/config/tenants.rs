@@ -24,8 +24,9 @@ const USUAL: (Time, Time) = (Time::constant(6, 30, 0, 0), Time::constant(23, 0, 
 const NEW_YEAR: Closed = Closed::Yearly((12, 29), (1, 3));
 /// Spans in one list.
 const MAX_SPANS: usize = 400;
-/// The largest weight of a municipality's reserved share.
+/// The highest limit of a municipality's own.
 const MAX_IN_FLIGHT: usize = 100_000;
+/// The largest weight of a municipality's reserved share.
 const MAX_SHARE: usize = 1000;
 /// Longest name or contact.
 const MAX_TEXT_BYTES: usize = 400;

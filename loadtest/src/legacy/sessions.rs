@@ -1,6 +1,7 @@
 //! Kiosk sessions as the product keeps them: one a terminal and municipality.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use super::chronicle::{Asked, Party, Role};
@@ -10,20 +11,20 @@ use super::resident::PersonNo;
 use super::world::{City, World};
 
 /// One card presence, as the backend believes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: String,
     pub(super) city: usize,
     pub(super) terminal: String,
     pub(super) person: PersonNo,
+    /// Calls in it, whatever came of them.
+    pub(super) calls: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     by_id: HashMap<String, Arc<Session>>,
     by_terminal: HashMap<(usize, String), String>,
-    /// Calls in each, whatever came of them.
-    calls: HashMap<String, u64>,
     opened: u64,
 }
 
@@ -38,22 +39,9 @@ impl Sessions {
         held(&self.open).by_id.get(id).cloned()
     }
 
-    /// One more call came in a session.
-    pub(super) fn called(&self, id: &str) {
-        let mut open = held(&self.open);
-        if open.by_id.contains_key(id) {
-            *open.calls.entry(id.to_owned()).or_default() += 1;
-        }
-    }
-
-    pub(super) fn calls(&self, id: &str) -> u64 {
-        held(&self.open).calls.get(id).copied().unwrap_or_default()
-    }
-
     pub(super) fn close(&self, id: &str) -> bool {
         let mut open = held(&self.open);
         let Some(session) = open.by_id.remove(id) else { return false };
-        open.calls.remove(id);
         let key = (session.city, session.terminal.clone());
         if open.by_terminal.get(&key).is_some_and(|last| last == id) {
             open.by_terminal.remove(&key);
@@ -87,6 +75,7 @@ impl Sessions {
             city: city.no,
             terminal: asked.terminal.clone(),
             person: asked.person,
+            calls: AtomicU64::new(0),
         });
         open.by_id.insert(session.id.clone(), Arc::clone(&session));
         open.by_terminal.insert(key, session.id.clone());
