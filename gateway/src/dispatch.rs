@@ -179,6 +179,8 @@ async fn judge(
 ) -> Result<Reply, (Problem, bool)> {
     let gate = &known.edge.gate;
     let opened = match bound.route().operation {
+        // Another card may be at that kiosk by now: a session that nobody waits for takes nobody's place.
+        Operation::Open if kiosk.is_gone() => return Err((Problem::because(Code::Expired, "hung_up"), true)),
         Operation::Open => open(known, bound, &attested.answer, proven_by, permit),
         _ => Opened::Nothing,
     };

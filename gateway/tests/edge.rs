@@ -100,6 +100,26 @@ async fn what_was_asked_for_a_person_who_is_gone_does_not_leave() {
     }
 }
 
+/// A kiosk that gave up on one card and took the next: what was opened for the first comes too late to end the second's session.
+#[tokio::test]
+async fn a_session_that_nobody_waits_for_takes_nobodys_place() {
+    let site = Site::start().await;
+    let body = json!({"cardSerial": "card-1", "cityCode": "991007"});
+    site.backend.hold();
+    let given_up = tokio::spawn(site.request(Method::POST, "/sessions", Some(("", "K-1")), Some(body)));
+    site.backend.until(|backend| backend.holding() == 1).await;
+    given_up.abort();
+    counted(|| site.outcomes("cancelled") == 1.0).await;
+    site.backend.hold_no_more();
+    let session = site.open("K-1", "card-2").await;
+    site.backend.go_on();
+    site.backend.until(|backend| backend.finished("/sessions") == 2).await;
+    for _ in 0..20 {
+        let own = site.ask(Method::GET, "/residents/r-2", Some((&session, "K-1")), None).await;
+        assert_eq!(own.status.as_u16(), 200, "{}", own.text());
+    }
+}
+
 /// account-previous-user (R10): the backend hands the session of the one before to whoever comes next.
 #[tokio::test]
 async fn the_previous_users_session_is_withheld() {

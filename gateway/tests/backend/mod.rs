@@ -95,6 +95,11 @@ impl Backend {
         self.script().hold = true;
     }
 
+    /// Who comes from now on is answered at once; those who wait go on waiting.
+    pub(crate) fn hold_no_more(&self) {
+        self.script().hold = false;
+    }
+
     /// How many calls wait.
     pub(crate) fn holding(&self) -> usize {
         self.script().holding

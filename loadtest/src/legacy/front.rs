@@ -135,7 +135,7 @@ fn open(world: &Arc<World>, request: &Request, echo: &str) -> Answer {
         "cityCode": city.municipality.code,
         "requestId": echo,
     });
-    Answer::json(201, echo, &body).of(&asked)
+    Answer::json(201, echo, &body).of(&Asked { session: session.id.clone(), ..asked })
 }
 
 /// The call's session, or the answer that there is none.
