@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use crate::auditor::{Paper, Sheet, Shown};
 use crate::dialect::Dialect;
 use crate::kiosk::Line;
-use crate::legacy::chronicle::{Execution, Role};
+use crate::legacy::chronicle::Execution;
 use crate::legacy::resident::PersonNo;
-use crate::legacy::{self, FaultPlan, Form, Running, Sample, Scope as Covers, ServiceTime, World, WorldConfig};
+use crate::legacy::{self, Fault, FaultPlan, Form, Running, Sample, Scope as Covers, ServiceTime, World, WorldConfig};
 
 /// What a town is made from.
 #[derive(Debug, Clone)]
@@ -78,8 +78,8 @@ pub struct FaultLog {
 pub struct Logs {
     /// Request ids and sessions that a fault touched.
     pub touched: Vec<String>,
-    /// Sessions that somebody else was given as well.
-    pub given_twice: Vec<String>,
+    /// Sessions of which an answer was sent twice: somebody else may have got the second.
+    pub sent_twice: Vec<String>,
     /// Executions that are over.
     pub executions: Vec<Execution>,
     /// Versions that the system of record showed.
@@ -292,8 +292,8 @@ impl Town {
         // Executions first: whatever touched one of them is in the fault log by then.
         let mut logs = Logs { executions: chronicle.take_executions(), ..Logs::default() };
         for firing in chronicle.take_firings() {
-            if let (Role::Harm, None, Some(partner)) = (firing.role, firing.form, &firing.partner) {
-                logs.given_twice.push(partner.session.clone());
+            if firing.fault == Fault::LateDuplicate.name() && firing.form.is_none() {
+                logs.sent_twice.push(firing.victim.session.clone());
             }
             for party in [Some(firing.victim), firing.partner].into_iter().flatten() {
                 logs.touched.extend([party.request, party.session].into_iter().filter(|id| !id.is_empty()));

@@ -25,8 +25,8 @@ struct Judge {
     figures: Figures,
     /// Request ids that a fault touched, and when that was read.
     touched: HashMap<String, Instant>,
-    /// Sessions that a fault gave to somebody else as well, and when that was read. The gateway ends them for everybody.
-    given_twice: HashMap<String, Instant>,
+    /// Sessions that somebody else may have been given as well, and when that was read. The gateway ends them for everybody.
+    sent_twice: HashMap<String, Instant>,
     /// When the last look at the record for a request began.
     probes: HashMap<String, Instant>,
     /// Executions for a certificate that are over and were not counted yet.
@@ -41,7 +41,7 @@ pub(super) async fn judge(field: Arc<Field>, over: Arc<AtomicBool>) -> Figures {
         papers: Tally::default(),
         figures: Figures::default(),
         touched: HashMap::new(),
-        given_twice: HashMap::new(),
+        sent_twice: HashMap::new(),
         probes: HashMap::new(),
         produced: VecDeque::new(),
         waiting: VecDeque::new(),
@@ -76,7 +76,7 @@ impl Judge {
             *last = began.max(*last);
         }
         self.touched.extend(world.touched.into_iter().map(|id| (id, now)));
-        self.given_twice.extend(world.given_twice.into_iter().map(|id| (id, now)));
+        self.sent_twice.extend(world.sent_twice.into_iter().map(|id| (id, now)));
         let issued = world.executions.into_iter().filter(|execution| execution.work == Work::Issue);
         self.produced.extend(issued.map(|execution| (now, execution.request)));
         self.waiting.extend(book.entries);
@@ -84,7 +84,7 @@ impl Judge {
             self.told(&told);
         }
         self.touched.retain(|_, read| read.elapsed() < FORGOTTEN_AFTER);
-        self.given_twice.retain(|_, read| read.elapsed() < FORGOTTEN_AFTER);
+        self.sent_twice.retain(|_, read| read.elapsed() < FORGOTTEN_AFTER);
         self.probes.retain(|_, began| began.elapsed() < FORGOTTEN_AFTER);
     }
 
@@ -131,8 +131,8 @@ impl Judge {
         *self.figures.ended.entry(format!("{:?} {}", entry.ended, entry.reason)).or_default() += 1;
         self.figures.latch_refusals += u64::from(entry.ended == Ended::Suspended);
         let by_a_check = entry.ended == Ended::Withheld && !entry.reason.ends_with("latched");
-        let given_twice = entry.session.as_ref().is_some_and(|id| self.given_twice.contains_key(id));
-        let ended_for_all = given_twice && entry.reason == "withheld/session_over";
+        let sent_twice = entry.session.as_ref().is_some_and(|id| self.sent_twice.contains_key(id));
+        let ended_for_all = sent_twice && entry.reason == "withheld/session_over";
         if by_a_check && !touched && !ended_for_all && !overtaken(town, entry) {
             let reasons = &mut self.figures.false_withhold_reasons;
             *reasons.entry(entry.reason.clone()).or_default() += 1;
