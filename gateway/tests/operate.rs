@@ -12,12 +12,16 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sekisho-gateway");
 /// As many residents as one batch may have.
 const BATCH: usize = 100_000;
+
+/// How often a file that another process writes is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A gateway whose backends are nowhere: nothing here asks them.
 struct Running {
@@ -95,6 +99,25 @@ impl Running {
     fn read(&self, path: impl AsRef<Path>) -> String {
         std::fs::read_to_string(self.dir.path().join(path)).unwrap_or_default()
     }
+
+    /// An exported head; it is there whole or not at all.
+    fn head(&self, name: &str) -> Option<Value> {
+        let text = std::fs::read_to_string(self.path(name)).ok()?;
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    /// Waits until the head in a file covers more frames than `seen`; how many.
+    fn head_beyond(&self, name: &str, seen: u64) -> u64 {
+        let began = Instant::now();
+        loop {
+            let frames = self.head(name).map_or(0, |head| head["frames"].as_u64().unwrap());
+            if frames > seen {
+                return frames;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "{name} stays at {frames} frames");
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
 }
 
 const WORD: [&str; 4] = ["--name", "山田", "--reason", "試験"];
@@ -162,6 +185,34 @@ fn a_broken_file_of_a_municipality_is_said_in_the_log_in_readiness_and_in_metric
     assert_eq!(states, ["open", "tenant_file_broken", "open"]);
 }
 
+/// Who only keeps copies of `head_file` has to see that records were cut: it must go on while nobody types anything.
+#[test]
+fn the_exported_head_goes_on_by_itself_while_kiosks_are_served() {
+    let (running, _) = Running::start_with(|dir| {
+        let path = dir.join("gateway.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        let head = dir.join("kept-elsewhere");
+        std::fs::write(path, format!("{config}[audit]\nhead_file = {head:?}\n")).unwrap();
+    });
+    let kiosks = running.read("state/listen.addr");
+    let ask = || {
+        let mut stream = TcpStream::connect(kiosks.trim()).unwrap();
+        stream.write_all(b"GET /notice HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert!(said.starts_with("HTTP/1.1 5"), "{said}");
+    };
+    let mut seen = 0;
+    // The process's own start is a record and every head that covers news another: some of these would move without any request.
+    for _ in 0..4 {
+        ask();
+        seen = running.head_beyond("kept-elsewhere", seen);
+    }
+    assert!(seen >= 5, "four requests and the start were recorded: {seen}");
+    let (code, said) = running.run(&["audit", "verify", "--head", "kept-elsewhere"], &[]);
+    assert_eq!(code, 0, "{said}");
+}
+
 /// `bracket ... -- COMMAND`, as a batch would be wrapped.
 #[test]
 fn a_command_runs_inside_its_bracket_and_one_that_fails_leaves_it_unknown() {
@@ -198,7 +249,7 @@ fn a_batch_of_a_hundred_thousand_residents_is_one_bracket() {
     running.write("residents", (0..BATCH).map(|n| format!("r{n:06},1")));
     let batch = |residents: &str| {
         let words = ["bracket", "--municipality", "991007", "--residents", residents, "--versions", "versions"];
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         // Every other record is changed.
         let write = format!("awk -F, '{{ print $1 (NR % 2 ? \",2\" : \"\") }}' {residents} > versions");
         let ended = running.run(&[&words[..], &WORD].concat(), &["sh", "-c", &write]);
