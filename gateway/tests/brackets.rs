@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use backend::{Reply, Site};
+use backend::{Reply, Site, exchange};
 use http::Method;
 use http_body_util::BodyExt;
 use sekisho_gateway::bracket::Stage;
@@ -33,9 +33,13 @@ const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc
 
 /// The admin API of `site`.
 fn operators(site: &Site) -> Router {
+    sekisho_gateway::admin::admin_routes(site.edge.clone(), key())
+}
+
+fn key() -> AdminKey {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), KEY).unwrap();
-    sekisho_gateway::admin::admin_routes(site.edge.clone(), AdminKey::read(file.path()).unwrap())
+    AdminKey::read(file.path()).unwrap()
 }
 
 async fn say(operators: Router, method: &str, path: &str, body: Value) -> (u16, Value) {
@@ -203,6 +207,43 @@ async fn what_was_fetched_before_a_bracket_opened_does_not_leave_inside_it() {
     let kept = running.await.unwrap();
     let (ended, said) = ((kept.status.as_u16(), &kept.json()["reason"]), kept.text());
     assert_eq!(ended, (502, &json!("bracket")), "what was fetched before does not leave inside: {said}");
+}
+
+/// What a record feed has reached holds for everybody of its municipality, also for who was never amended or looked up here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_older_than_what_the_feed_has_reached_is_withheld_and_one_as_new_leaves() {
+    let fed = |config: String, _: &Path| {
+        let by_lookup = "as_of    = { json = \"/version\" }              # an id";
+        assert!(config.contains(by_lookup));
+        config.replacen(by_lookup, "as_of    = { json = \"/version\", watermark = \"feed\" } # an id", 1)
+    };
+    let site = Site::start_with(None, fed).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let operators = listener.local_addr().unwrap();
+    tokio::spawn(sekisho_gateway::admin::serve_admin(site.edge.clone(), key(), listener));
+    let reach = async |as_of: &str| {
+        let stream = tokio::net::TcpStream::connect(operators).await.unwrap();
+        let mut told = site.build(Method::PUT, "/v1/feeds/991007", None, Some(json!({ "as_of": as_of })));
+        told.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        told.headers_mut().insert("authorization", format!("Bearer {KEY}").parse().unwrap());
+        exchange(stream, told).await.unwrap().status.as_u16()
+    };
+    let asked = async |n: usize| {
+        let session = site.open(&format!("K-{n}"), &format!("card-{n}")).await;
+        let answer = ask(&site, &format!("r-{n}"), &session).await;
+        let version = answer.json()["version"].as_str().map(str::to_owned);
+        (answer.status.as_u16(), version, answer.json()["reason"].as_str().map(str::to_owned))
+    };
+    let withheld = (502, None, Some("as_of".to_owned()));
+    assert_eq!(asked(1).await, withheld, "nobody said what the feed has reached");
+    assert_eq!(reach("1").await, 200);
+    assert_eq!(asked(2).await, (200, Some("1".to_owned()), None), "as new as the feed");
+    assert_eq!(reach("2").await, 200);
+    assert_eq!(asked(3).await, withheld, "older than the feed");
+    site.backend.change("r-4");
+    assert_eq!(asked(4).await, (200, Some("2".to_owned()), None));
+    assert_eq!(reach("1").await, 409, "a feed does not go back");
+    assert_eq!(asked(5).await, withheld);
 }
 
 /// Residents of the storm.
