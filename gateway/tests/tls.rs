@@ -13,11 +13,13 @@ mod backend;
 mod offices;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use backend::{Site, exchange};
 use http::Method;
 use offices::{Office, Shown};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::ServerName;
 use sekisho_gateway::admin::readiness;
 use serde_json::json;
@@ -251,7 +253,16 @@ async fn a_silent_handshake_is_cut_and_one_too_many_is_closed_at_once() {
 
 /// A gateway in front of a backend that speaks TLS and wants to see who asks.
 async fn behind(office: &Office, clients: &Office, tls: &str, shown: Option<&Shown>) -> Site {
-    let server = office.server(&office.issue("localhost"), clients);
+    behind_server(office.server(&office.issue("localhost"), clients), office, clients, tls, shown).await
+}
+
+async fn behind_server(
+    server: rustls::ServerConfig,
+    office: &Office,
+    clients: &Office,
+    tls: &str,
+    shown: Option<&Shown>,
+) -> Site {
     Site::start_with(Some(Arc::new(server)), |text, folder| {
         std::fs::write(folder.join("office.pem"), office.pem()).unwrap();
         std::fs::write(folder.join("clients.pem"), clients.pem()).unwrap();
@@ -288,4 +299,72 @@ async fn a_backend_is_believed_only_with_an_identity_for_its_name_and_sees_ours(
     unheard(behind(&office, &clients, &elsewhere, Some(&own)).await).await;
     let other = named(ours).replace("office.pem", "clients.pem");
     unheard(behind(&office, &clients, &other, Some(&own)).await).await;
+}
+
+/// A backend whose identity is exchanged while it serves.
+#[derive(Debug)]
+struct Showing(Mutex<Arc<CertifiedKey>>);
+
+impl Showing {
+    fn show(&self, identity: &Shown) {
+        *self.0.lock().unwrap() = Arc::new(identity.certified());
+    }
+}
+
+impl ResolvesServerCert for Showing {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.lock().unwrap().clone())
+    }
+}
+
+#[tokio::test]
+async fn another_authority_for_a_backend_rules_its_next_channels_under_an_open_connection() {
+    let (office, moved, clients) = (Office::new("office"), Office::new("moved"), Office::new("clients"));
+    let (before, after) = (office.issue("localhost"), moved.issue("localhost"));
+    let showing = Arc::new(Showing(Mutex::new(Arc::new(before.certified()))));
+    let mut server = office.server(&before, &clients);
+    server.cert_resolver = showing.clone();
+    // Each call on a channel of its own: one that is open goes on, whoever is believed from now on.
+    let tls = "{ servers = \"office.pem\", server_name = \"localhost\", identity = \"own.pem\", key_file = \"own.key\" }\n\
+               hazards = { fresh_connections = true }";
+    let own = clients.issue("urn:gateway:1");
+    let site = behind_server(server, &office, &clients, tls, Some(&own)).await;
+    let stream = TcpStream::connect(site.address).await.unwrap();
+    let (mut kiosk, connection) =
+        hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    let driving = tokio::spawn(connection);
+    // Whether the backend heard of it, and was believed.
+    let mut believed = async || {
+        let heard = site.backend.finished("/notice");
+        kiosk.ready().await.unwrap();
+        let status =
+            kiosk.send_request(site.build(Method::GET, "/notice", None, None)).await.unwrap().status().as_u16();
+        assert!(status == 200 || status >= 500, "{status}");
+        assert_eq!(site.backend.finished("/notice") > heard, status == 200);
+        status == 200
+    };
+    assert!(believed().await);
+
+    // The file holds another authority; a ticket that the backend gave before is worth nothing either.
+    std::fs::write(site.dir.path().join("office.pem"), moved.pem()).unwrap();
+    site.edge.refresh_tls();
+    assert!(!believed().await, "the old authority is not believed any more");
+    showing.show(&after);
+    assert!(believed().await);
+
+    // The configuration names another file.
+    std::fs::write(site.dir.path().join("first.pem"), office.pem()).unwrap();
+    site.reconfigure("servers = \"office.pem\"", "servers = \"first.pem\"");
+    assert!(!believed().await);
+    showing.show(&before);
+    assert!(believed().await);
+
+    // What holds no authority changes nothing, and is said.
+    std::fs::write(site.dir.path().join("first.pem"), "x").unwrap();
+    site.edge.refresh_tls();
+    assert!(believed().await);
+    let broken = readiness(&site.edge).reasons;
+    let said = broken.iter().any(|r| r.reason == "tls_files_broken" && r.about.as_deref() == Some("issuer"));
+    assert!(said, "{broken:?}");
+    driving.abort();
 }

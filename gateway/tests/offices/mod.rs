@@ -22,6 +22,12 @@ impl Shown {
         let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes()).map(Result::unwrap).collect();
         (chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap())
     }
+
+    /// As a server shows it.
+    pub(crate) fn certified(&self) -> rustls::sign::CertifiedKey {
+        let (chain, key) = self.der();
+        rustls::sign::CertifiedKey::from_der(chain, key, &sekisho_worker::tls::provider()).unwrap()
+    }
 }
 
 impl Office {
