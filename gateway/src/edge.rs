@@ -107,6 +107,7 @@ impl Edge {
             owner.lane_wait = longest;
         }
         let owner = Owner::start(owner)?;
+        gate.records().recovered("intents", None, owner.torn_bytes());
         declare(&registry, &config);
         registry.gauge(name::RELOAD_SUCCESS, &[]).set(1.0);
         let canaries = Arc::new(Board::default());

@@ -130,6 +130,7 @@ impl Gate {
         let records = Records::of(state, Memory::default(), clock.clone(), segment_bytes)?;
         records.recovered("latches", None, latches.torn_bytes());
         records.recovered("switches", None, switches.torn_bytes());
+        records.recovered("brackets", None, brackets.torn_bytes());
         Self::on(records, state, registry, latches, switches, brackets, clock)
     }
 

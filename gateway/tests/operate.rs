@@ -52,8 +52,21 @@ impl Running {
         std::fs::write(dir.path().join("gateway.toml"), config + "\n[tenants]\ndir = \"tenants\"\n").unwrap();
         std::fs::create_dir(dir.path().join("tenants")).unwrap();
         prepare(dir.path());
+        let (gateway, lines) = Self::spawn(dir.path());
+        (Self { gateway, dir }, lines)
+    }
+
+    /// Kills it without a warning, and starts it again on what it left and what `meanwhile` made of that.
+    fn crash(&mut self, meanwhile: impl FnOnce(&Path)) {
+        self.gateway.kill().unwrap();
+        self.gateway.wait().unwrap();
+        meanwhile(&self.path("state"));
+        self.gateway = Self::spawn(self.dir.path()).0;
+    }
+
+    fn spawn(dir: &Path) -> (Child, Vec<String>) {
         let mut gateway = Command::new(PROGRAM);
-        gateway.args(["run", "--config"]).arg(dir.path().join("gateway.toml")).env("RUST_LOG", "info");
+        gateway.args(["run", "--config"]).arg(dir.join("gateway.toml")).env("RUST_LOG", "info");
         let mut gateway = gateway.stderr(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(gateway.stderr.take().unwrap()).lines();
         let mut lines = Vec::new();
@@ -65,9 +78,8 @@ impl Running {
         }
         // Whatever it says later must not fill the pipe.
         std::thread::spawn(move || said.for_each(drop));
-        let running = Self { gateway, dir };
         assert!(lines.last().is_some_and(|line| line.contains("serving operators")), "it ended: {lines:#?}");
-        (running, lines)
+        (gateway, lines)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -211,6 +223,44 @@ fn the_exported_head_goes_on_by_itself_while_kiosks_are_served() {
     assert!(seen >= 5, "four requests and the start were recorded: {seen}");
     let (code, said) = running.run(&["audit", "verify", "--head", "kept-elsewhere"], &[]);
     assert_eq!(code, 0, "{said}");
+}
+
+/// Each journal that a crash may cut in the middle of a write.
+const JOURNALS: [(&str, &str); 5] = [
+    ("brackets", "brackets"),
+    ("intents", "intents.journal"),
+    ("latches", "latches"),
+    ("records", "records/00000001.records"),
+    ("switches", "switches"),
+];
+
+#[test]
+fn whatever_a_crash_tore_is_recorded_at_the_next_start_and_only_then() {
+    let mut running = Running::start();
+    let recovered = |running: &Running| {
+        let (code, said) = running.run(&["audit", "export"], &[]);
+        assert_eq!(code, 0, "{said}");
+        let records = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let recovered = records.filter(|line| line["record"]["record"] == "recovered");
+        recovered.map(|line| (line["record"]["file"].clone(), line["record"]["torn_bytes"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(recovered(&running), []);
+    running.crash(|state| {
+        for (at, (_, file)) in JOURNALS.iter().enumerate() {
+            let path = state.join(file);
+            let mut bytes = std::fs::read(&path).unwrap();
+            let whole = sekisho_worker::journal::verify(&path).unwrap().bytes;
+            bytes.truncate(usize::try_from(whole).unwrap());
+            bytes.extend(vec![0xAB; 17 + at]);
+            std::fs::write(path, bytes).unwrap();
+        }
+    });
+    let mut found = recovered(&running);
+    found.sort_by_key(|(file, _)| file.to_string());
+    let torn: Vec<_> = JOURNALS.iter().enumerate().map(|(at, (name, _))| (json!(name), json!(17 + at))).collect();
+    assert_eq!(found, torn);
+    running.crash(|_| {});
+    assert_eq!(recovered(&running).len(), JOURNALS.len(), "what was whole is not said to have been torn");
 }
 
 /// `bracket ... -- COMMAND`, as a batch would be wrapped.

@@ -86,6 +86,7 @@ pub struct Owner {
     pub(crate) intents: Arc<Intents>,
     pub(crate) doubts: Doubts,
     before: Before,
+    torn_bytes: u64,
     pub(crate) lease: Box<dyn Lease>,
     pub(crate) lane_wait: Duration,
     pub(crate) timers: tokio::runtime::Handle,
@@ -116,6 +117,7 @@ impl Owner {
             intents,
             doubts: Doubts::default(),
             before: Before::new(&found, config.longest_max_run),
+            torn_bytes: found.torn_bytes,
             lease: Box::new(Embedded(config.epoch)),
             lane_wait: config.lane_wait,
             backends: RwLock::new(backends.collect()),
@@ -181,6 +183,11 @@ impl Owner {
                 intents.over(fence);
             }
         });
+    }
+
+    /// Bytes of an unfinished write that were cut off the intent journal at the start.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     /// Takes new backend settings over; names that are gone get no call any more.

@@ -53,6 +53,7 @@ pub struct Brackets {
     pub(super) leaving: Arc<Leaving>,
     pub(super) log: Arc<dyn Log>,
     pub(super) clock: Clock,
+    torn_bytes: u64,
 }
 
 impl Brackets {
@@ -79,8 +80,7 @@ impl Brackets {
             );
         }
         lock(&state).doubt_all();
-        let brackets =
-            Self { state, held: AtomicUsize::new(0), leaving: Arc::default(), log: Arc::new(journal), clock };
+        let brackets = Self { torn_bytes: opened.torn_bytes, ..Self::with(state, Arc::new(journal), clock) };
         let unknown = brackets.list().iter().filter(|bracket| bracket.stage == Stage::Unknown).count();
         if unknown > 0 {
             tracing::error!(
@@ -92,9 +92,13 @@ impl Brackets {
         Ok(brackets)
     }
 
+    fn with(state: Arc<Mutex<State>>, log: Arc<dyn Log>, clock: Clock) -> Self {
+        Self { state, held: AtomicUsize::new(0), leaving: Arc::default(), log, clock, torn_bytes: 0 }
+    }
+
     #[cfg(test)]
     pub(crate) fn scripted(log: Arc<dyn Log>, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { state: Arc::default(), held: AtomicUsize::new(0), leaving: Arc::default(), log, clock })
+        Arc::new(Self::with(Arc::default(), log, clock))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -318,6 +322,11 @@ impl Brackets {
             registry.gauge(name::BRACKETS, &label).set(of().count() as f64);
             registry.gauge(name::BRACKETED_RESIDENTS, &label).set(residents as f64);
         }
+    }
+
+    /// Bytes of an unfinished write that were cut off when they were opened.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     /// Whether a bracket that is opened now would survive a crash.

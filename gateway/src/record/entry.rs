@@ -407,7 +407,7 @@ pub struct Started {
 pub struct Recovered {
     /// When.
     pub at: Timestamp,
-    /// `records`, `latches` or `switches`.
+    /// `records`, `intents`, `latches`, `switches` or `brackets`.
     pub file: String,
     /// The segment, of records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
