@@ -45,7 +45,7 @@ const HOUSEHOLD_CHANGED: &str = "household_changed";
 const REQUIREMENT: &str = "requirement";
 
 /// The innermost service of the tower.
-pub async fn dispatch(prepared: Prepared) -> Result<Reply, Problem> {
+pub async fn dispatch(prepared: Box<Prepared>) -> Result<Reply, Problem> {
     let kiosk = Kiosk::default();
     Detached { run: Some(Box::pin(run(prepared, kiosk.clone()))), kiosk }.await
 }
@@ -90,8 +90,8 @@ impl Drop for Detached {
     }
 }
 
-async fn run(prepared: Prepared, kiosk: Kiosk) -> Result<Reply, Problem> {
-    let Prepared { known, route, tenant, mut facts, proven_by, call, mut permit, mut place } = prepared;
+async fn run(prepared: Box<Prepared>, kiosk: Kiosk) -> Result<Reply, Problem> {
+    let Prepared { known, route, tenant, mut facts, proven_by, call, mut permit, mut place } = *prepared;
     if route.operation == Operation::Amend
         && !known.edge.gate.records().memory().watermarks.has_room(known.edge.clock.now())
     {

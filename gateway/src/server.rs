@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::TryFutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -222,8 +223,8 @@ impl hyper::service::Service<http::Request<Incoming>> for Requests {
         let (edge, peer, connection) = (self.edge.clone(), self.peer.clone(), self.connection.clone());
         let (id, arrived) = (mint(arrived_at), Instant::now());
         let inbound = Inbound { edge, id, arrived, arrived_at, peer, connection, canary: None, request };
-        let (answered, sending) = (stack().call(inbound), self.sending.clone());
-        Box::pin(async move { Ok(answered.await?.map(|body| sending.answer(body))) })
+        let sending = self.sending.clone();
+        Box::pin(stack().call(inbound).map_ok(move |answer| answer.map(|body| sending.answer(body))))
     }
 }
 

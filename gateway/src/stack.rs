@@ -55,3 +55,18 @@ where
         // Seals the request and runs it; a hang-up leaves the run to a task of its own and cancels nothing begun.
         .service(service_fn(dispatch))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::tests::edge;
+    use crate::layer::tests::inbound;
+
+    /// Every layer holds the future of the one below: what a request carries is copied with all of them when it begins.
+    #[tokio::test]
+    async fn a_request_on_its_way_up_is_small() {
+        let way = stack().call(inbound(&edge(), "GET", "/notice", &[], ""));
+        let bytes = size_of_val(&way);
+        assert!(bytes <= 8 * 1024, "{bytes} bytes");
+    }
+}

@@ -44,23 +44,24 @@ pub struct Prepared {
 /// After `deadline`, whose time the authority's lookup shares; the last layer on the kiosk's own task.
 pub async fn bind<S>(admitted: Admitted, mut next: S) -> Result<Reply, Problem>
 where
-    S: Service<Prepared, Response = Reply, Error = Problem>,
+    S: Service<Box<Prepared>, Response = Reply, Error = Problem>,
 {
     let Admitted { allowed: Allowed { asked, tenant, place }, permit } = admitted;
     trusted(&asked)?;
-    let (facts, proven_by) = prove(&asked, permit.standing()).await?;
-    pin(&asked, &facts, proven_by.as_ref())?;
-    let Asked { received, .. } = asked;
-    let call = main_call(&received);
-    let Received { known, matched, .. } = received;
-    next.call(Prepared { known, route: matched.route, tenant, facts, proven_by, call, permit, place }).await
+    let (asked, proven_by) = prove(asked, permit.standing()).await?;
+    pin(&asked, proven_by.as_ref())?;
+    let call = main_call(&asked.received);
+    let Asked { received: Received { known, matched, .. }, facts, .. } = *asked;
+    let prepared = Prepared { known, route: matched.route, tenant, facts, proven_by, call, permit, place };
+    next.call(Box::new(prepared)).await
 }
 
 /// A session that nobody vouched for when it was opened belongs to the first resident it is used for. Where a connection stands in for one,
 /// it begins here, and whoever was at the kiosk before is gone.
-fn pin(asked: &Asked, facts: &Facts, proven_by: Option<&Arc<str>>) -> Result<(), Problem> {
+fn pin(asked: &Asked, proven_by: Option<&Arc<str>>) -> Result<(), Problem> {
+    let facts = &asked.facts;
     if asked.pin.is_none() && asked.received.matched.route.session_is_connection() {
-        return begin(asked, facts, proven_by);
+        return begin(asked, proven_by);
     }
     let open = asked.pin.as_ref().is_some_and(|pin| pin.resident.is_none());
     if let (true, Some(session), Some(resident)) = (open, &facts.session, &facts.applicant) {
@@ -71,8 +72,8 @@ fn pin(asked: &Asked, facts: &Facts, proven_by: Option<&Arc<str>>) -> Result<(),
     Ok(())
 }
 
-fn begin(asked: &Asked, facts: &Facts, proven_by: Option<&Arc<str>>) -> Result<(), Problem> {
-    let known = &asked.received.known;
+fn begin(asked: &Asked, proven_by: Option<&Arc<str>>) -> Result<(), Problem> {
+    let (known, facts) = (&asked.received.known, &asked.facts);
     let (Some(session), Some(kiosk), Some(card), Some(municipality)) =
         (&facts.session, &facts.kiosk, &facts.card, facts.municipality)
     else {
@@ -100,24 +101,25 @@ pub(super) fn trusted(asked: &Asked) -> Result<(), Problem> {
     }
 }
 
-/// The facts with their applicant proven, as far as the route names somebody who can.
-async fn prove(asked: &Asked, standing: &Standing) -> Result<(Facts, Option<Arc<str>>), Problem> {
-    let mut facts = asked.facts.clone();
+/// The request with its applicant proven, as far as the route names somebody who can, and who did.
+async fn prove(mut asked: Box<Asked>, standing: &Standing) -> Result<(Box<Asked>, Option<Arc<str>>), Problem> {
     let Authority::Lookup(lookup) = &asked.received.matched.route.authority else {
-        return Ok((facts, asked.pin.as_ref().and_then(|pin| pin.proven_by.clone())));
+        let proven_by = asked.pin.as_ref().and_then(|pin| pin.proven_by.clone());
+        return Ok((asked, proven_by));
     };
     let pinned = asked.pin.as_ref().is_some_and(|pin| pin.proven_by.as_ref() == Some(&lookup.name));
-    if pinned && facts.applicant.is_some() {
-        return Ok((facts, Some(lookup.name.clone())));
+    let proven_by = Some(lookup.name.clone());
+    if pinned && asked.facts.applicant.is_some() {
+        return Ok((asked, proven_by));
     }
     // Boxed: once a session, and every request would carry the room for it through all layers.
-    let holder = Box::pin(holder(&asked.received.known, lookup, &facts, standing)).await?;
-    match &facts.applicant {
+    let holder = Box::pin(holder(&asked.received.known, lookup, &asked.facts, standing)).await?;
+    match &asked.facts.applicant {
         Some(claimed) if *claimed != holder => return Err(super::facts::refuse(&asked.received, Refused::Resident)),
-        _ => facts.applicant = Some(holder.clone()),
+        _ => asked.facts.applicant = Some(holder.clone()),
     }
-    facts.residents = vec![holder];
-    Ok((facts, Some(lookup.name.clone())))
+    asked.facts.residents = vec![holder];
+    Ok((asked, proven_by))
 }
 
 /// Who holds the card, in the authority's words. Anything unclear is nobody.

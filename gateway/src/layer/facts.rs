@@ -23,13 +23,13 @@ use crate::tls::Peer;
 /// After `guard`, so that all it parses is bounded; before `policy`, which needs to know whose municipality is meant.
 pub async fn facts<S>(received: Received, mut next: S) -> Result<Reply, Problem>
 where
-    S: Service<Asked, Response = Reply, Error = Problem>,
+    S: Service<Box<Asked>, Response = Reply, Error = Problem>,
 {
     let asked = ask(received)?;
     next.call(asked).await
 }
 
-fn ask(mut received: Received) -> Result<Asked, Problem> {
+fn ask(mut received: Received) -> Result<Box<Asked>, Problem> {
     let (route, mut facts) = Said::of(&received).extract()?;
     received.matched.route = route;
     let mut pin = None;
@@ -72,7 +72,7 @@ fn ask(mut received: Received) -> Result<Asked, Problem> {
     }
     facts.kind = route.kind;
     facts.residents = facts.applicant.iter().cloned().collect();
-    Ok(Asked { received, facts, pin })
+    Ok(Box::new(Asked { received, facts, pin }))
 }
 
 /// One card at one kiosk, where the protocol has no name for it: asked for over another connection it is the same one, so that whoever lost

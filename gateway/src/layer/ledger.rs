@@ -1,6 +1,5 @@
 //! Who asks again with a key: gets what the first request got, waits for it, or is refused. Only the first goes on from here.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use sekisho_issuance::request::{Facts, Operation};
@@ -9,7 +8,6 @@ use tower::Service;
 use super::bind::{main_call, trusted};
 use super::{Allowed, Asked, Reply};
 use crate::dispatch::again;
-use crate::edge::Edge;
 use crate::ledger::{Asks, OUTCOME_UNKNOWN, SessionKey, Turn};
 use crate::problem::{Code, Problem};
 use crate::registry::name;
@@ -21,8 +19,8 @@ pub async fn ledger<S>(mut allowed: Allowed, mut next: S) -> Result<Reply, Probl
 where
     S: Service<Allowed, Response = Reply, Error = Problem>,
 {
+    let Some(asks) = asks(&allowed.asked) else { return next.call(allowed).await };
     let known = allowed.asked.received.known.clone();
-    let Some(asks) = asks(&known.edge, &allowed.asked) else { return next.call(allowed).await };
     let until = known.context.deadline();
     let count = |result| known.edge.registry.counter(name::LEDGER_REQUESTS, &[("result", result)]).increment(1);
     if known.edge.owner.began_before(asks.durable) {
@@ -86,8 +84,8 @@ fn told(facts: &Facts, problem: Problem) -> Problem {
 }
 
 /// The digests of a request that must not be begun twice; `None` where it has no key, or nothing is done by it.
-fn asks(edge: &Arc<Edge>, asked: &Asked) -> Option<Asks> {
-    let (route, facts) = (&asked.received.matched.route, &asked.facts);
+fn asks(asked: &Asked) -> Option<Asks> {
+    let (route, facts, edge) = (&asked.received.matched.route, &asked.facts, &asked.received.known.edge);
     // A canary never loses an answer.
     if !matches!(route.operation, Operation::Issue | Operation::Amend) || asked.received.known.canary.is_some() {
         return None;

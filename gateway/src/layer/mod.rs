@@ -112,8 +112,8 @@ pub struct Asked {
 
 /// A request that its municipality's policy allows.
 pub struct Allowed {
-    /// The request and its facts.
-    pub asked: Asked,
+    /// The request and its facts. Boxed: every layer from here on would copy it once more.
+    pub asked: Box<Asked>,
     /// The municipality; `None` only on `pass` routes.
     pub tenant: Option<Arc<Tenant>>,
     /// The right to begin what its key stands for, where it has one.

@@ -11,7 +11,7 @@ use crate::registry::DocumentKind;
 use crate::tenant::NotServed;
 
 /// After `facts`, which name the municipality; before `admission`, so that a polite no costs no place in any queue.
-pub async fn policy<S>(asked: Asked, mut next: S) -> Result<Reply, Problem>
+pub async fn policy<S>(asked: Box<Asked>, mut next: S) -> Result<Reply, Problem>
 where
     S: Service<Allowed, Response = Reply, Error = Problem>,
 {
@@ -35,7 +35,7 @@ fn below_its_ceiling(allowed: &Allowed) -> Result<Option<Place>, Problem> {
     place.map(Some).ok_or_else(|| Problem::because(Code::Shed, "hard_ceiling").retry_after(jitter(FULL_RETRY)))
 }
 
-fn allow(asked: Asked) -> Result<Allowed, Problem> {
+fn allow(asked: Box<Asked>) -> Result<Allowed, Problem> {
     let known = &asked.received.known;
     if !known.edge.switches.serve(&asked.received.matched.route, &asked.facts) {
         return Err(Problem::new(Code::SwitchedOff));
