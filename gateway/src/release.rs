@@ -135,7 +135,7 @@ impl Gate {
     }
 
     /// The same on records that are open already.
-    pub(crate) fn on(
+    pub fn on(
         records: Arc<Records>,
         state: &StateDir,
         registry: Arc<Registry>,

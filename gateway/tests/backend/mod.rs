@@ -13,12 +13,13 @@ use sekisho_gateway::bracket::Brackets;
 use sekisho_gateway::clock::Clock;
 use sekisho_gateway::edge::{Edge, Parts};
 use sekisho_gateway::latch::Latches;
-use sekisho_gateway::record::SEGMENT_BYTES;
+use sekisho_gateway::record::{Memory, Options, Records, SEGMENT_BYTES};
 use sekisho_gateway::registry::Registry;
 use sekisho_gateway::release::Gate;
 use sekisho_gateway::server::Threads;
 use sekisho_gateway::state_dir::StateDir;
 use sekisho_gateway::switch::Switches;
+use sekisho_worker::journal::Disk;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
@@ -382,6 +383,20 @@ impl Site {
         tls: Option<Arc<rustls::ServerConfig>>,
         edit: impl FnOnce(String, &std::path::Path) -> String,
     ) -> Self {
+        Self::start_whole(backend, tls, None, edit).await
+    }
+
+    /// The same, with its records on a disk of the test's own.
+    pub(crate) async fn start_on_disk(disk: Arc<dyn Disk>) -> Self {
+        Self::start_whole(Backend::default(), None, Some(disk), |text, _| text).await
+    }
+
+    async fn start_whole(
+        backend: Backend,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        disk: Option<Arc<dyn Disk>>,
+        edit: impl FnOnce(String, &std::path::Path) -> String,
+    ) -> Self {
         let behind = serve_backend(backend.clone(), tls).await;
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(&dir.path().join("state")).unwrap();
@@ -391,7 +406,15 @@ impl Site {
         let switches = Arc::new(Switches::open(&state.path("switches"), &state.path("off"), clock.clone()).unwrap());
         let brackets = Arc::new(Brackets::open(&state.path("brackets"), clock.clone()).unwrap());
         let (l, s, b) = (latches.clone(), switches.clone(), brackets.clone());
-        let gate = Gate::open(&state, registry.clone(), l, s, b, clock.clone(), SEGMENT_BYTES).unwrap();
+        let gate = match disk {
+            None => Gate::open(&state, registry.clone(), l, s, b, clock.clone(), SEGMENT_BYTES).unwrap(),
+            Some(disk) => {
+                let options = Options { disk, ..Options::default() };
+                let records =
+                    Records::open_with(&state.path("records"), Memory::default(), clock.clone(), options).unwrap();
+                Gate::on(records, &state, registry.clone(), l, s, b, clock.clone()).unwrap()
+            }
+        };
         let config = edit(CONFIG.replace("127.0.0.1:9", &behind.to_string()), dir.path());
         let parts = Parts { clock, registry, latches, switches, brackets, gate };
         let edge = Edge::start(parsed(&config, dir.path()), &state, parts).unwrap();
