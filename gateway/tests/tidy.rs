@@ -169,6 +169,7 @@ fn banned_words_are_not_used() {
         "futures_util",
         "tower::util",
         "client_cert",
+        "cert_resolver",
         "iter_common_name",
         "with_client_auth_cert",
         "with_single_cert",
