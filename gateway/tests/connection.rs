@@ -11,7 +11,7 @@
 #[allow(dead_code, reason = "shared with other tests")]
 mod backend;
 
-use backend::{Reply, Site};
+use backend::{Backend, Reply, Site};
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
@@ -22,6 +22,10 @@ use tokio::net::TcpStream;
 
 /// The same routes where nothing names a session; each request says whose card is in which kiosk.
 async fn without_sessions() -> Site {
+    without_sessions_on(Backend::default(), |text| text).await
+}
+
+async fn without_sessions_on(backend: Backend, edit: impl FnOnce(String) -> String) -> Site {
     let by_header =
         "session = { header = \"X-Session\" }, kiosk = { header = \"X-Terminal\" }, resident = { path = \"id\" } }";
     let by_connection = "session = { connection = true }, kiosk = { header = \"X-Terminal\" }, card = { header = \"X-Card\" }, \
@@ -31,9 +35,9 @@ async fn without_sessions() -> Site {
         "authority = { lookup = \"card\" }\n[routes.address_change.facts]\nsession = { connection = true }\ncard = { header = \"X-Card\" }\n\
          municipality = { header = \"X-City\" }\n",
     );
-    Site::start_with(None, |text, _| {
+    Site::start_on(backend, None, |text, _| {
         assert!(text.contains(by_header) && text.contains(a_table));
-        text.replace(by_header, by_connection).replace(a_table, anew)
+        edit(text.replace(by_header, by_connection).replace(a_table, anew))
     })
     .await
 }
@@ -139,4 +143,81 @@ async fn who_lost_an_answer_with_its_connection_gets_it_over_another_and_nothing
     assert_eq!(site.backend.finished("/residents/r-1/address"), 1);
     assert_eq!(status_of(&site.send(change("card-2")).await), (409, "session_conflict".to_owned()));
     assert_eq!(site.backend.finished("/residents/r-1/address"), 1, "another card's key is another's");
+}
+
+/// A certificate on paper, and a canary on it.
+const SEAL: &str = r#"[routes.seal]
+match     = "GET /seals/{id}"
+operation = "issue"
+kind      = "resident_record"
+backend   = "issuer"
+timeout   = "20s"
+authority = { lookup = "card" }
+facts     = { session = { connection = true }, kiosk = { header = "X-Terminal" }, card = { header = "X-Card" }, municipality = { header = "X-City" }, resident = { path = "id" } }
+[routes.seal.checks]
+echo     = { header = "X-Request-Id" }
+shape    = { status = [200], media_type = "application/pdf" }
+version  = { probe = "resident" }
+currency = "unproven"
+[routes.seal.checks.identity]
+with   = "resident"
+enough = [["id"]]
+[routes.seal.checks.identity.fields]
+id = { after = "備考" }
+
+[clock]
+trusted = true
+[canaries.seal]
+route  = "seal"
+every  = "1s"
+facts  = { municipality = "991007" }
+people = [{ kiosk = "CANARY-1", card = "card-1", resident = "r-1" }, { kiosk = "CANARY-2", card = "card-2", resident = "r-2" }]
+
+"#;
+
+/// A page on which nothing but one remark is another's: the resident's id. It is printed today.
+fn paper(resident: &str) -> Vec<u8> {
+    let hex = |text: &str| text.encode_utf16().map(|unit| format!("{unit:04x}")).collect::<String>();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../issuance/tests/corpus/readable/by-hand-ucs2.pdf");
+    let mut page: String = std::fs::read(path).unwrap().into_iter().map(char::from).collect();
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(9))).date().to_string();
+    for (from, to) in [("Sample ABC-123 (x)", format!("{resident:18}")), ("令和8年11月22日", today)] {
+        assert_eq!(from.chars().count(), to.chars().count());
+        assert!(page.contains(&hex(from)), "{from}");
+        page = page.replace(&hex(from), &hex(&to));
+    }
+    page.chars().map(|byte| u8::try_from(byte).unwrap()).collect()
+}
+
+/// A canary says itself who stands where, as a kiosk of such a protocol does: each of its people at a connection of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_whose_connection_is_its_session_sings_again_and_again_and_keeps_its_place() {
+    let backend = Backend::default();
+    backend.print_with(paper);
+    let site = without_sessions_on(backend, |text| {
+        let (seal, after) = (text.find("[routes.seal]").unwrap(), text.find("[routes.name_change]").unwrap());
+        format!("{}{SEAL}{}", &text[..seal], &text[after..])
+    })
+    .await;
+    let sang = |expect: &str, result: &str| {
+        site.metric(&format!("sekisho_canary_results_total{{canary=\"seal\",expect=\"{expect}\",result=\"{result}\"}}"))
+    };
+    let every = ["passed", "closed", "shed", "failed", "blind", "not_withheld"];
+    let all = || every.map(|result| [sang("release", result), sang("withhold", result)]);
+    // Two people in each run, and each one's document tried on the other.
+    let twice = async {
+        while all().iter().flatten().sum::<f64>() < 8.0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), twice).await.expect("two runs within 30 s");
+    let results = all();
+    assert!(results[0] >= [4.0, 4.0] && results[1..] == [[0.0; 2]; 5], "{every:?} {results:?}");
+    assert_eq!(site.edge.sessions.len(), 2, "the same presence in every run");
+    // Nobody at a connection stands where a canary does, and an own place is kept beside it.
+    let mut there = inquiry(&site, "card-1", "r-1");
+    there.headers_mut().insert("x-terminal", "CANARY-1".parse().unwrap());
+    assert_eq!(status_of(&site.send(there).await), (409, "session_conflict".to_owned()));
+    let own = site.send(inquiry(&site, "card-1", "r-1")).await;
+    assert_eq!(own.status.as_u16(), 200, "{}", own.text());
 }

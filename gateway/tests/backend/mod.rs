@@ -45,6 +45,8 @@ struct Script {
     /// Answers that were older than the record when they were given.
     outdated: usize,
     meanwhile: usize,
+    /// Makes the certificate that `/seals/{id}` is asked for.
+    printer: Option<fn(&str) -> Vec<u8>>,
 }
 
 /// What the record system says of everybody.
@@ -150,6 +152,11 @@ impl Backend {
         self.script().meanwhile = every;
     }
 
+    /// From now on `/seals/{id}` answers with this document.
+    pub(crate) fn print_with(&self, printer: fn(&str) -> Vec<u8>) {
+        self.script().printer = Some(printer);
+    }
+
     /// The version of a record now.
     pub(crate) fn version(&self, resident: &str) -> usize {
         self.script().changes.get(resident).copied().unwrap_or(0) + 1
@@ -210,6 +217,7 @@ impl Backend {
             let outdated = answer["version"].as_str() != Some(now.as_str());
             self.script().outdated += usize::from(outdated);
         }
+        let printed = path.strip_prefix("/seals/").and_then(|id| Some(self.script().printer?(id)));
         let cut = {
             let mut script = self.script();
             script.finished.push(path);
@@ -220,9 +228,10 @@ impl Backend {
             return Err(std::io::Error::other("cut off, as the script says"));
         }
         let builder = Response::builder().status(status).header("x-request-id", echo).header("set-cookie", "a=b");
-        let (media_type, bytes) = match answer {
-            Value::Null => ("text/plain", Bytes::from_static(if status == 204 { b"" } else { b"hello" })),
-            value => ("application/json", Bytes::from(value.to_string())),
+        let (media_type, bytes) = match (printed, answer) {
+            (Some(printed), _) => ("application/pdf", Bytes::from(printed)),
+            (None, Value::Null) => ("text/plain", Bytes::from_static(if status == 204 { b"" } else { b"hello" })),
+            (None, value) => ("application/json", Bytes::from(value.to_string())),
         };
         Ok(builder.header("content-type", media_type).body(Full::new(bytes)).unwrap())
     }
