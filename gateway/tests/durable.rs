@@ -100,7 +100,8 @@ async fn the_first_byte_of_a_head_comes_after_the_sync_of_its_release_intent() {
     stream.read_to_end(&mut said).await.unwrap();
     let said = String::from_utf8(said).unwrap();
     assert!(said.starts_with("HTTP/1.1 200") && said.contains("\"id\":\"r-1\""), "{said}");
-    let durable = disk.0.lock().unwrap().durable.expect("its release was recorded");
+    let durable = disk.0.lock().unwrap().durable;
+    let durable = durable.expect("the whole answer came, and its record is not durable");
     assert!(first_byte >= durable, "a byte came {:?} before its record was durable", durable - first_byte);
     assert!(first_byte - asked >= HALF_A_SECOND);
 }

@@ -9,6 +9,7 @@ use sekisho_issuance::id::MunicipalityCode;
 
 use super::lookups::{self, Lookup};
 use super::paper;
+use super::presence;
 use super::read::{All, Leaf, Place, Seen};
 
 /// What a value stands for.
@@ -69,7 +70,9 @@ pub(super) struct Town {
     pub(super) operations: Vec<Operation>,
     pub(super) lookups: Vec<Lookup>,
     pub(super) front: Option<Authority>,
-    /// Visits by session.
+    /// Nothing names a session, and requests say who is at which kiosk: a connection stands in for one.
+    pub(super) by_connection: bool,
+    /// Visits by session; by card where there is none.
     pub(super) visits: BTreeMap<String, Visit>,
     /// Where an answer to `open` says what.
     pub(super) learned: BTreeMap<Role, (Place, usize)>,
@@ -84,6 +87,16 @@ impl Town {
     pub(super) fn visit(&self, seen: &Seen<'_>) -> Option<&Visit> {
         let session = seen.asked.iter().chain(&seen.answered).find(|leaf| self.visits.contains_key(&leaf.value))?;
         self.visits.get(&session.value)
+    }
+
+    /// Whether an operation reads what speaks of nobody who was recorded, under one path.
+    pub(super) fn is_for_everybody(&self, operation: &Operation, exchanges: &[&Seen<'_>]) -> bool {
+        let known = |role| self.visits.values().filter_map(move |visit| visit.get(&role));
+        let names = |one: &Seen<'_>, who: &String| says(&one.asked, who) || says(&one.answered, who);
+        let mut who = known(Role::Resident).chain(known(Role::Card));
+        operation.method == "GET"
+            && operation.path.iter().all(Option::is_some)
+            && who.all(|who| !exchanges.iter().any(|one| names(one, who)))
     }
 }
 
@@ -102,12 +115,16 @@ pub(super) fn follow(all: &All<'_>) -> Town {
     let mut town = Town {
         operations: Vec::new(),
         lookups: Vec::new(),
+        by_connection: false,
         visits: BTreeMap::new(),
         learned: BTreeMap::new(),
         municipalities: BTreeSet::new(),
         front,
     };
     open(seen, &mut operations, &mut town);
+    if town.learned.is_empty() {
+        presence::find(seen, &operations, &mut town);
+    }
     let is_front = |operation: &Operation| Some(&operation.server) == town.front.as_ref();
     let (fronts, others): (Vec<_>, Vec<_>) = operations.into_iter().partition(is_front);
     for operation in fronts.into_iter().flat_map(|operation| by_kind(seen, operation)) {
@@ -349,7 +366,7 @@ fn classify(seen: &[Seen<'_>], town: &Town, mut operation: Operation) -> Operati
         () if has(Role::Resident) => What::Inquire,
         () if has(Role::Session) && ends => What::Close,
         () if has(Role::Session) && operation.method != "GET" => What::Amend,
-        () if has(Role::Session) => What::Inquire,
+        () if has(Role::Session) || town.by_connection && has(Role::Card) => What::Inquire,
         () => What::Pass,
     };
     operation

@@ -8,6 +8,7 @@ pub mod har;
 mod jobs;
 mod lookups;
 mod paper;
+mod presence;
 mod read;
 mod write;
 

@@ -20,7 +20,7 @@ pub(super) enum Place {
 }
 
 /// One value.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Leaf {
     pub(super) place: Place,
     pub(super) value: String,

@@ -8,6 +8,7 @@ use sekisho_issuance::answer::{Charset, Format};
 use super::flow::{Operation, Role, Town, What, value};
 use super::lookups::Lookup;
 use super::paper;
+use super::presence;
 use super::read::{All, Place, Seen};
 
 /// A configuration, and what is left to do.
@@ -104,12 +105,14 @@ impl Writer<'_> {
                 quoted(&name)
             ));
         }
-        if !self.town.learned.contains_key(&Role::Session) && self.all.seen.iter().any(|seen| seen.paper.is_some()) {
+        let in_sessions = self.town.learned.contains_key(&Role::Session) || self.town.by_connection;
+        if !in_sessions && self.all.seen.iter().any(|seen| seen.paper.is_some()) {
             let why = "no session was found: no answer gives out a value that the requests for certificates after it carry. A certificate is only \
                        issued inside a session, which ties it to one card at one kiosk. If kiosks number their card presences, write the request \
                        that begins one as an `open` route with `session` among its `facts`, and `session` into the `facts` of each certificate; \
                        if nothing tells one card presence from the next, let the kiosk's connection stand in for it, `session = { connection = true }`: then each \
-                       request must say kiosk, card and municipality, and a kiosk connects anew for each person";
+                       request must say kiosk, card and municipality, and a kiosk connects anew for each person. That is proposed where they do and an \
+                       authority was asked for the same cards";
             self.missing.push(why.to_owned());
         }
         if self.town.municipalities.is_empty() {
@@ -263,7 +266,7 @@ impl Writer<'_> {
             What::Amend => "amend",
             What::Pass => "pass",
         };
-        if operation.what == What::Pass && operation.method != "GET" {
+        if operation.what == What::Pass && !self.town.is_for_everybody(operation, &exchanges) {
             self.missing.push(format!(
                 "{} /{}: what it does could not be told; an undeclared path is refused",
                 operation.method,
@@ -280,6 +283,15 @@ impl Writer<'_> {
                 None => format!("/{{{}}}", param(at, &operation.path, Some(operation))),
             })
             .collect();
+        let by_connection = self.town.by_connection && presence::speaks(operation);
+        if let Some(role) = presence::unsaid(operation).filter(|_| by_connection) {
+            self.missing.push(format!(
+                "{} {path}: where the connection is the session, each request must say the {}; an undeclared path is refused",
+                operation.method,
+                role.fact()
+            ));
+            return;
+        }
         let mut out = format!(
             "\n[routes.{name}]   # {}: {count} exchange(s)\nmatch     = {}\n",
             sure(count, count),
@@ -322,7 +334,7 @@ impl Writer<'_> {
         }
         let open = operation.what == What::Open;
         let by_card = self.town.lookups.iter().any(|lookup| lookup.name == "card");
-        let proven = matches!(operation.what, What::Open | What::Issue(_));
+        let proven = by_connection || matches!(operation.what, What::Open | What::Issue(_));
         if proven && by_card {
             put("authority = { lookup = \"card\" }".to_owned());
         } else if matches!(operation.what, What::Issue(_)) {
@@ -332,11 +344,19 @@ impl Writer<'_> {
             self.missing.push("no answer of an authority was recorded that says whose card it is".to_owned());
         }
         put(format!("[routes.{name}.facts]"));
+        if by_connection {
+            put(format!(
+                "session = {{ connection = true }}   {EDIT} nothing names a card presence: kiosks connect anew for each person"
+            ));
+        }
         let through_session = |role: Role| {
             !open && operation.says.contains_key(&Role::Session) && matches!(role, Role::Card | Role::Municipality)
         };
         for (role, (place, fits)) in operation.says.iter().filter(|(role, _)| !through_session(**role)) {
-            let why = format!("{}: {fits} of {count}", sure(*fits, count));
+            let why = match by_connection && *role == Role::Kiosk && !presence::named(place) {
+                true => "low: several people's requests say the same there, and it is not called a kiosk".to_owned(),
+                false => format!("{}: {fits} of {count}", sure(*fits, count)),
+            };
             put(format!(
                 "{} = {}   # {why}",
                 role.fact(),
