@@ -4,7 +4,7 @@ pub(crate) mod jobs;
 pub(crate) mod keys;
 mod record;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +18,7 @@ use crate::clock;
 use crate::intent::jobs::{Claimed, Jobs};
 use crate::intent::keys::Begun;
 use crate::journal::{self, Journal, JournalError, Rotation};
+use crate::numbered::Numbered;
 pub use record::OpenIntent;
 use record::Record;
 
@@ -30,7 +31,7 @@ const FENCE_BLOCK: u64 = 1 << 16;
 /// What a rewritten file must hold.
 #[derive(Default)]
 struct Kept {
-    open: HashMap<u64, Vec<u8>>,
+    open: Numbered<u64, Vec<u8>>,
     suspended: BTreeMap<String, &'static str>,
     reserved: u64,
     jobs: Jobs,

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use crate::assignment::NotBegun;
 use crate::clock;
 use crate::metric;
+use crate::numbered::Numbered;
 
 use closed::BracketNumber;
 pub(crate) use overlap::Detector;
@@ -66,7 +67,7 @@ enum Ticket {
 
 struct Shell {
     table: State,
-    tickets: HashMap<Number, Ticket>,
+    tickets: Numbered<Number, Ticket>,
     alarm: Option<Instant>,
     /// Whoever waits until nothing runs in a bracket's lanes.
     quiet: HashMap<BracketNumber, oneshot::Sender<()>>,
@@ -84,7 +85,8 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     pub(crate) fn new(limits: Limits, timers: tokio::runtime::Handle) -> Arc<Self> {
-        let shell = Shell { table: State::new(limits), tickets: HashMap::new(), alarm: None, quiet: HashMap::new() };
+        let shell =
+            Shell { table: State::new(limits), tickets: Numbered::default(), alarm: None, quiet: HashMap::new() };
         Arc::new(Self { shell: Mutex::new(shell), overlaps: Detector::default(), timers })
     }
 

@@ -16,6 +16,7 @@ mod lane;
 pub mod lease;
 mod lookup;
 pub mod metric;
+mod numbered;
 pub mod owner;
 mod settlement;
 mod slot;

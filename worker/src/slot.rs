@@ -11,7 +11,6 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::assignment::NotBegun;
 use crate::clock;
+use crate::numbered::Numbered;
 use crate::standing::{Refusal, Standing, Work};
 use forecast::Question;
 pub(crate) use state::Counted;
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
 #[derive(Debug)]
 struct Inner {
     state: State,
-    waiting: HashMap<u64, oneshot::Sender<Result<(), NotBegun>>>,
+    waiting: Numbered<u64, oneshot::Sender<Result<(), NotBegun>>>,
     last_start: Option<Instant>,
     tick_spacing: Duration,
     settle: Duration,
@@ -65,7 +65,7 @@ impl Slots {
     pub(crate) fn new(settings: Settings, timers: tokio::runtime::Handle) -> Arc<Self> {
         let Settings { limit, objective, tick_spacing, settle } = settings;
         let state = State::new(limit, objective, clock::now());
-        let inner = Inner { state, waiting: HashMap::new(), last_start: None, tick_spacing, settle };
+        let inner = Inner { state, waiting: Numbered::default(), last_start: None, tick_spacing, settle };
         Arc::new(Self { inner: Mutex::new(inner), timers })
     }
 

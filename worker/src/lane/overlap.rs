@@ -1,6 +1,5 @@
 //! Counts, at the write site and independently of the table, operations that may have effect at once for one resident.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -10,9 +9,10 @@ use sekisho_issuance::shard::LaneId;
 
 use super::table::Number;
 use crate::metric;
+use crate::numbered::Numbered;
 
 /// Per lane, the attempts that may have effect; `None` while one runs, then until when it may.
-type Acting = HashMap<LaneId, Vec<(Number, Option<Instant>)>>;
+type Acting = Numbered<LaneId, Vec<(Number, Option<Instant>)>>;
 
 /// The detector's own map.
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 mod seen;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use sekisho_issuance::request::Operation;
 use sekisho_issuance::shard::LaneId;
 
 use super::closed::{BracketNumber, Closed};
+use crate::numbered::Numbered;
 pub(crate) use seen::LaneState;
 
 /// The number of one attempt; rises over the life of the process, never used twice.
@@ -141,8 +142,8 @@ struct Lane {
 #[derive(Debug)]
 pub(crate) struct State {
     limits: Limits,
-    lanes: HashMap<LaneId, Lane>,
-    attempts: HashMap<Number, Attempt>,
+    lanes: Numbered<LaneId, Lane>,
+    attempts: Numbered<Number, Attempt>,
     due: BTreeSet<(Instant, Number)>,
     closed_until: Option<Instant>,
     closed: Closed,
@@ -154,8 +155,8 @@ impl State {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            lanes: HashMap::new(),
-            attempts: HashMap::new(),
+            lanes: Numbered::default(),
+            attempts: Numbered::default(),
             due: BTreeSet::new(),
             closed_until: None,
             closed: Closed::default(),

@@ -1,10 +1,11 @@
 //! What sessions that were let in will still ask for: the steps that sessions are seen to take, less those that this one has taken.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::pace::Pace;
 use super::share::{Flow, Shares};
+use crate::numbered::Numbered;
 use crate::standing::{WORKS, Work};
 
 /// The weight of one step among all.
@@ -37,7 +38,7 @@ struct Session {
 /// The sessions of one backend, and what is known of sessions.
 #[derive(Debug)]
 pub(super) struct Promises {
-    open: HashMap<u64, Session>,
+    open: Numbered<u64, Session>,
     silent: VecDeque<(Instant, u64, u64)>,
     next: u64,
     /// Steps after its opening that a session takes, on average.
@@ -55,7 +56,7 @@ impl Default for Promises {
         let mut steps = [0.0; WORKS];
         steps[0] = 1.0;
         Self {
-            open: HashMap::new(),
+            open: Numbered::default(),
             silent: VecDeque::new(),
             next: 1,
             steps,

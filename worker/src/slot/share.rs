@@ -1,12 +1,13 @@
 //! Whose turn it is: weighted fair between municipalities, by rank and arrival within one. What one does not use is lent, and taken
 //! back at the next turn.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use sekisho_issuance::id::MunicipalityCode;
 
 use super::pace::Pace;
+use crate::numbered::Numbered;
 use crate::standing::{Rank, Standing, WORKS};
 
 /// Whose share is used.
@@ -104,7 +105,7 @@ impl Account {
 /// Everybody's accounts, and whose turn it is.
 #[derive(Debug, Default)]
 pub(super) struct Shares {
-    accounts: HashMap<Flow, Account>,
+    accounts: Numbered<Flow, Account>,
     turns: BTreeSet<(u64, Flow)>,
     /// The turns' own time.
     clock: u64,

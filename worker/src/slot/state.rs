@@ -1,7 +1,7 @@
 //! The slots of one backend as a pure state: who was let in, who waits, who has a place in the backend, what is promised. No clock, no
 //! task, no waking: `slot.rs` does those.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::limit::Limit;
@@ -9,6 +9,7 @@ use super::pace::Pace;
 use super::promise::Promises;
 use super::share::{Flow, Shares};
 use crate::assignment::NotBegun;
+use crate::numbered::Numbered;
 use crate::standing::{Rank, Standing, WORKS, Work};
 
 /// Requests that were let in and are not yet in the backend, beyond which nobody is let in.
@@ -90,7 +91,7 @@ pub(super) struct State {
     pub(super) preparing: Pace,
     /// Of every call.
     any: Pace,
-    pub(super) entries: HashMap<u64, Entry>,
+    pub(super) entries: Numbered<u64, Entry>,
     next: u64,
     ready: VecDeque<u64>,
     /// In [`Stage::Preparing`] or [`Stage::Ready`].
@@ -117,7 +118,7 @@ impl State {
             paces,
             preparing: Pace::guess(0.005),
             any: Pace::guess(FIRST_GUESS_S),
-            entries: HashMap::new(),
+            entries: Numbered::default(),
             next: 1,
             ready: VecDeque::new(),
             on_the_way: 0,
