@@ -106,6 +106,9 @@ impl Identity {
     /// Whether some part of an answer, however deep, describes somebody else by the names of the compared members: an id,
     /// or two attributes together. The whole answer leaves, not only the members that were compared.
     fn describes_another(&self, person: &Expectation, body: &Tree<'_>) -> bool {
+        let named =
+            self.fields.iter().zip(person).filter_map(|(field, expected)| Some((field, expected, field.member()?)));
+        let named: Vec<_> = named.collect();
         let mut rest = vec![body];
         while let Some(value) = rest.pop() {
             match value {
@@ -113,10 +116,8 @@ impl Identity {
                 Tree::Object(members) => {
                     rest.extend(members.iter().map(|(_, value)| value));
                     let (mut attributes, mut differing, mut unclear, mut own_id) = (0, 0, 0, false);
-                    for ((field, expected), name) in
-                        self.fields.iter().zip(person).filter_map(|pair| Some((pair, pair.0.member()?)))
-                    {
-                        let said = match value.member(&name) {
+                    for (field, expected, name) in &named {
+                        let said = match value.member(name) {
                             None => continue,
                             Some(Tree::List(several)) => several.as_slice(),
                             Some(one) => std::slice::from_ref(one),
