@@ -15,7 +15,7 @@ use crate::tenant::Tenant;
 #[derive(Debug)]
 pub struct Bound {
     context: RequestContext,
-    facts: Facts,
+    facts: Arc<Facts>,
     route: Arc<Route>,
     tenant: Option<Arc<Tenant>>,
     binding: Binding,
@@ -29,12 +29,13 @@ impl Bound {
     pub fn seal(
         key: &BindingKey,
         context: RequestContext,
-        facts: Facts,
+        facts: impl Into<Arc<Facts>>,
         route: Arc<Route>,
         tenant: Option<Arc<Tenant>>,
         nonce: u128,
         correlation: Option<HeaderValue>,
     ) -> Self {
+        let facts = facts.into();
         let binding = Binding::seal(key, &context, &route.name, &facts, nonce);
         Self { context, facts, route, tenant, binding, nonce, correlation, canary: None }
     }

@@ -91,7 +91,8 @@ impl Drop for Detached {
 }
 
 async fn run(prepared: Box<Prepared>, kiosk: Kiosk) -> Result<Reply, Problem> {
-    let Prepared { known, route, tenant, mut facts, proven_by, call, mut permit, mut place } = *prepared;
+    let Prepared { known, route, tenant, facts, proven_by, call, mut permit, mut place } = *prepared;
+    let mut facts = Arc::new(facts);
     if route.operation == Operation::Amend
         && !known.edge.gate.records().memory().watermarks.has_room(known.edge.clock.now())
     {
@@ -108,7 +109,7 @@ async fn run(prepared: Box<Prepared>, kiosk: Kiosk) -> Result<Reply, Problem> {
     let (bound, attested) = loop {
         let household = household(&known, &route, &facts, permit.standing()).await?;
         if let Some((_, members)) = &household {
-            facts.residents = members.iter().cloned().collect();
+            Arc::make_mut(&mut facts).residents = members.iter().cloned().collect();
         }
         let bound = Bound::seal(
             known.edge.binding_key(),
