@@ -27,7 +27,7 @@ use crate::state_dir::{CheckpointKey, StateDir};
 
 pub use entry::{
     About, Changed, Closed, Dropped, Ended, Fate, Finished, Intent, Operated, Record, Recovered, Said, Sang, Started,
-    Withheld,
+    Withheld, Word,
 };
 pub use explain::Explanation;
 pub use export::{EXPORT_EVERY, HEAD_FILE};

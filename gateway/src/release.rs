@@ -235,7 +235,7 @@ impl Gate {
         series.stage(Stage::Verify, spent);
         stages.add(Stage::Verify, spent);
         judged.answered.stages = stages;
-        judged.answered.about.stages_us.push((Stage::Verify.name().to_owned(), spent.as_micros() as u64));
+        judged.answered.about.stages_us.push((Stage::Verify.name().into(), spent.as_micros() as u64));
         let mode = bound.mode();
         for finding in &judged.findings {
             series.verdict(finding.check, &finding.verdict, mode);

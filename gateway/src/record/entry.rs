@@ -1,5 +1,7 @@
 //! The records themselves, as JSON objects: readable without this program for as long as they are kept.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use sekisho_issuance::id::RequestId;
 use sekisho_issuance::verdict::{FieldEvidence, Finding, Verdict};
@@ -10,6 +12,12 @@ use crate::evidence::Sealed;
 use crate::state_dir::Pseudonym;
 use crate::unique::Digests;
 use crate::watermark::Watermark;
+
+/// Room that is made for a record at once.
+const USUAL_BYTES: usize = 1_536;
+
+/// One of a few words: this program's own while it writes, whatever stands there when it reads.
+pub type Word = Cow<'static, str>;
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +52,9 @@ pub enum Record {
 impl Record {
     /// As it is written.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        serde_json::to_vec(self).ok()
+        // Most records of an answer fit: what grows from nothing is copied several times.
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut bytes, self).ok().map(|()| bytes)
     }
 
     /// What became of the intent of `request`.
@@ -105,17 +115,17 @@ pub struct About {
     /// The route.
     pub route: String,
     /// What it does.
-    pub operation: String,
+    pub operation: Word,
     /// Whose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub municipality: Option<String>,
     /// What.
-    pub kind: String,
+    pub kind: Word,
     /// The canary that asked, where no kiosk did: nothing of it left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
     /// Enforce or observe.
-    pub mode: String,
+    pub mode: Word,
     /// Where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kiosk: Option<String>,
@@ -140,19 +150,19 @@ pub struct About {
     pub replay_of: Option<String>,
     /// Microseconds per stage until the verdict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stages_us: Vec<(String, u64)>,
+    pub stages_us: Vec<(Word, u64)>,
 }
 
 /// What one check said: where and how, never what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Said {
     /// Which.
-    pub check: String,
+    pub check: Word,
     /// `match`, `mismatch` or `unverifiable`.
-    pub verdict: String,
+    pub verdict: Word,
     /// Why it could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Word>,
     /// Where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<Where>,
@@ -193,11 +203,11 @@ impl From<&Finding> for Said {
         let (verdict, reason, field) = match &finding.verdict {
             Verdict::Match => ("match", None, None),
             Verdict::Mismatch { field } => ("mismatch", None, Some(field.into())),
-            Verdict::Unverifiable { reason } => ("unverifiable", Some((*reason).to_owned()), None),
+            Verdict::Unverifiable { reason } => ("unverifiable", Some(Cow::Borrowed(*reason)), None),
         };
         Self {
-            check: finding.check.name().to_owned(),
-            verdict: verdict.to_owned(),
+            check: finding.check.name().into(),
+            verdict: verdict.into(),
             reason,
             field,
             independent: finding.independent,

@@ -32,11 +32,11 @@ pub(super) fn about(
         sent_at: answer.sent_at,
         received_at: answer.received_at,
         route: route.name.to_string(),
-        operation: route.operation.name().to_owned(),
+        operation: route.operation.name().into(),
         municipality: facts.municipality.map(String::from),
-        kind: document_kind(route).name().to_owned(),
+        kind: document_kind(route).name().into(),
         canary: bound.canary().map(|name| name.to_string()),
-        mode: bound.mode().name().to_owned(),
+        mode: bound.mode().name().into(),
         kiosk: facts.kiosk.as_ref().map(|k| k.as_str().to_owned()),
         session: facts.session.as_ref().map(|s| pseudonym.of("session", s.expose())),
         people: facts.residents.iter().map(|r| pseudonym.of("resident", r.expose())).collect(),
@@ -46,6 +46,6 @@ pub(super) fn about(
         body: format!("{:032x}", parts.keys.record.digest("body", &[&attestation.digest])),
         findings: Vec::new(),
         replay_of: None,
-        stages_us: stages.map(|(stage, spent)| (stage.to_owned(), spent.as_micros() as u64)).into(),
+        stages_us: stages.map(|(stage, spent)| (stage.into(), spent.as_micros() as u64)).into(),
     }
 }

@@ -167,7 +167,7 @@ pub(super) fn judge(parts: &GateParts, bound: &Bound, fetched: Fetched, times: &
             Named::NotAsked | Named::Nobody => None,
         };
         let findings = refusal_findings(route, facts, &evidence, &resident, said);
-        about.kind = DocumentKind::Refusal.name().to_owned();
+        about.kind = DocumentKind::Refusal.name().into();
         about.findings = findings.iter().map(Into::into).collect();
         let what = What::Refusal { code, status };
         let answered = Answered { what, about, people, seen_marks, watermarks: Vec::new(), stages: Stages::default() };
