@@ -272,10 +272,9 @@ pub(super) fn across(routes: &[Arc<Route>], places: &[Placed<&str>], found: &mut
             let why = "has no `authority`: the pin would rest on the backend's word alone";
             found.note(&place.span, place.key.clone(), why, &["R10"]);
         }
-        if route.operation == Operation::Inquire
-            && !has(FactName::Session)
-            && matches!(route.authority, Authority::None)
-        {
+        // A connection knows nobody: without an authority a presence begins with whatever the kiosk says.
+        let knows_somebody = has(FactName::Session) && !route.session_is_connection();
+        if route.operation == Operation::Inquire && !knows_somebody && matches!(route.authority, Authority::None) {
             let why = "answers about whomever the caller names: nothing but the caller says who may ask";
             found.note(&place.span, place.key.clone(), why, &["R10", "R11"]);
         }

@@ -196,7 +196,10 @@ fn a_connection_stands_in_for_a_session_and_for_nothing_else() {
     let (kiosk, card) = (", kiosk = { header = \"X-Terminal\" }", ", card = { header = \"X-Card\" }");
     let city = ", municipality = { header = \"X-City\" }";
     let whole = inquiry(&format!("{kiosk}{card}{city}"));
-    assert!(parse(&whole).is_ok(), "{:?}", parse(&whole).err());
+    let notes = parse(&whole).unwrap_or_else(|mistakes| panic!("{mistakes:?}")).notes;
+    let doubted =
+        |note: &Note| note.key == "routes.inquiry" && note.message.contains("nothing but the caller says who");
+    assert!(notes.iter().any(doubted), "{notes:#?}");
     assert_eq!(mistake(&inquiry(&format!("{card}{city}"))).key, "routes.inquiry.facts.kiosk");
     assert_eq!(mistake(&inquiry(&format!("{kiosk}{city}"))).key, "routes.inquiry.facts.card");
     assert_eq!(mistake(&inquiry(&format!("{kiosk}{card}"))).key, "routes.inquiry.facts.municipality");
