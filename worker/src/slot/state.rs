@@ -366,12 +366,13 @@ impl State {
         }
     }
 
-    /// Requests that may prepare while every place is taken, so that none is idle while its next one connects.
+    /// Requests that may prepare while every place is taken, so that none is idle while its next one connects: answers come in clumps,
+    /// and a sync that takes long is not in the mean.
     fn beforehand(&self) -> usize {
         let limit = self.limit.now();
         let wanted = (2.0 * limit as f64 * self.preparing.mean() / self.any.mean().max(0.001)).ceil() as usize;
         // A backend that takes one call at a time sees no second connection.
-        if limit < 2 { 0 } else { wanted.clamp(1, limit) }
+        if limit < 2 { 0 } else { wanted.clamp(limit.div_ceil(8), limit) }
     }
 
     /// Gives what is free to whoever is next.

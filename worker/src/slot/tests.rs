@@ -32,6 +32,28 @@ fn is_true(state: &State) {
     assert_eq!(accounts.iter().flat_map(|account| account.ahead).sum::<i64>(), ahead);
 }
 
+/// Answers come in clumps: an eighth of the places may come free at once and is taken at once, however quickly one prepares.
+#[test]
+fn places_that_come_free_together_do_not_wait_for_one_after_the_other_to_prepare() {
+    let now = Instant::now();
+    let mut state = State::new(16, None, now);
+    let mut enter = |state: &mut State| match state.enter(
+        &standing(Rank::New, 0, now),
+        Work::Of(Operation::Issue),
+        now + MS * 3000,
+        false,
+        now,
+    ) {
+        Entered::Granted(number) => Some((number, state.start(number, now))),
+        _ => None,
+    };
+    let placed: Vec<u64> = (0..16).map(|_| enter(&mut state).unwrap()).map(|(number, _)| number).collect();
+    let ready = (0..16).filter_map(|_| enter(&mut state)).count();
+    assert_eq!((state.placed, ready), (16, 2), "beyond them, whoever waits can still be overtaken");
+    placed.iter().take(2).for_each(|number| state.answered(*number, now));
+    assert_eq!(state.placed, 16);
+}
+
 proptest! {
     #[test]
     fn the_counts_are_true_and_the_limit_holds(
