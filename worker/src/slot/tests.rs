@@ -37,7 +37,7 @@ fn is_true(state: &State) {
 fn places_that_come_free_together_do_not_wait_for_one_after_the_other_to_prepare() {
     let now = Instant::now();
     let mut state = State::new(16, None, now);
-    let mut enter = |state: &mut State| match state.enter(
+    let enter = |state: &mut State| match state.enter(
         &standing(Rank::New, 0, now),
         Work::Of(Operation::Issue),
         now + MS * 3000,
