@@ -6,6 +6,9 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::precedence::Precedence;
 
+/// Enough that whoever counts is never before whoever begins, and still gets a third of what is left.
+const GIVES_WAY: i32 = 5;
+
 /// Who may run where; `None`: on any core of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cores {
@@ -91,6 +94,12 @@ pub fn stay_on(core: Option<usize>) {
         // Refused, everything runs as it did; the start error tells.
         let _ = sched_setaffinity(None, &set);
     }
+}
+
+/// The calling thread gives way to the others where a core is shared; it loses nothing where none is.
+pub fn give_way() {
+    // Refused, it does not.
+    let _ = rustix::process::nice(GIVES_WAY);
 }
 
 /// Keeps the calling thread on a core until it is dropped, so that a child that is started meanwhile stays there.

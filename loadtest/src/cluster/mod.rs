@@ -13,10 +13,10 @@ mod town;
 
 pub use admin::{Admin, OpenLatch};
 pub use canary::sing;
-pub use cores::{Cores, Visiting, stay_on};
+pub use cores::{Cores, Visiting, give_way, stay_on};
 pub use gateway::{Gateway, Site};
 pub use peer::Peer;
-pub use precedence::{Awake, Part, Precedence, give_way};
+pub use precedence::{Awake, Part, Precedence};
 pub use process::{Process, StartError, cpu_of_tree};
 pub use protection::{brisk, is_refused_without, protecting, without_check};
 pub use town::{FaultLog, Logs, Town, TownPlan};

@@ -76,11 +76,6 @@ impl fmt::Display for Precedence {
     }
 }
 
-/// The calling thread gives way to the others where a core is shared, at once; it loses nothing where none is. False: refused.
-pub fn give_way() -> bool {
-    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE).is_ok()
-}
-
 /// Keeps the generator's core from halting until it is dropped: a virtual machine's halted core may be woken milliseconds late. What runs
 /// there for it yields to whatever else wants the core.
 #[derive(Debug)]
@@ -95,7 +90,7 @@ impl Awake {
         let spins = move || {
             stay_on(Some(core));
             // As an ordinary thread it would take what it is to keep ready.
-            if give_way() {
+            if set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, IDLE).is_ok() {
                 while !over.load(Ordering::Relaxed) {
                     std::hint::spin_loop();
                 }
