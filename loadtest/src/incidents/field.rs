@@ -147,14 +147,14 @@ impl Field {
         self.write(visit, Some(opened), exchange)
     }
 
-    /// Looks at the record and notes what was said about whom.
-    pub async fn inquire(&self, kiosk: &mut Kiosk, opened: &Opened, person: PersonNo) {
+    /// Looks at the record and notes what was said about whom. Gives whether anything was.
+    pub async fn inquire(&self, kiosk: &mut Kiosk, opened: &Opened, person: PersonNo) -> bool {
         let exchange = kiosk.inquire(&opened.session, &opened.resident).await;
-        if let Said::Data(data) = &exchange.said
-            && let Some(claim) = claim(data, "id")
-        {
+        let Said::Data(data) = &exchange.said else { return false };
+        if let Some(claim) = claim(data, "id") {
             self.ledger.told(Told { resident: self.town.id(person).to_owned(), sent: exchange.sent, claim });
         }
+        true
     }
 
     /// Changes the address of whoever the session says it is about, and notes whose record it was. Gives whether it was acknowledged.

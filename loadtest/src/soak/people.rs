@@ -62,15 +62,17 @@ pub(super) async fn come_and_go(field: Arc<Field>, crowd: Arc<Crowd>, seed: u64,
             take_one(&left);
             continue;
         };
-        if rng.random_bool(LOOKS) {
-            field.inquire(&mut kiosk, &opened, person).await;
+        // After anything but an answer the session is over, and the person goes.
+        if rng.random_bool(LOOKS) && !field.inquire(&mut kiosk, &opened, person).await {
+            continue;
         }
         if rng.random_bool(MOVES) {
             let address = field.town.another_address(person, rng.random());
-            field.amend(&mut kiosk, &opened, person, &address).await;
+            if !field.amend(&mut kiosk, &opened, person, &address).await {
+                continue;
+            }
         }
         for form in wanted {
-            // After anything but paper the session is over, and the person goes.
             if !take_one(&left) || field.issue(&mut kiosk, &opened, visit(form)).await != Ended::Released {
                 break;
             }
