@@ -2,7 +2,6 @@
 //!
 //! Never a resident, a session, a card or text of a document.
 
-mod flat;
 mod lines;
 
 use std::collections::BTreeMap;
@@ -14,7 +13,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::outcome::Outcome;
 use crate::registry::Stage;
-use flat::Flat;
 use lines::Lines;
 pub use lines::Writing;
 
@@ -25,7 +23,12 @@ pub const SHEDS_EVERY: Duration = Duration::from_secs(1);
 #[must_use = "the last lines are written when it is dropped"]
 pub fn install() -> Option<Writing> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let json = tracing_subscriber::fmt().event_format(Flat).with_env_filter(filter);
+    let json = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_env_filter(filter);
     // Whoever embeds the gateway may have installed a subscriber already.
     match Lines::to(std::io::stderr()) {
         Ok((lines, writing)) => json.with_writer(lines).try_init().is_ok().then_some(writing),
@@ -165,7 +168,8 @@ mod tests {
     fn one_json_line_per_request_and_one_per_second_of_sheds() {
         let lines = Lines::default();
         let into = lines.clone();
-        let subscriber = tracing_subscriber::fmt().event_format(Flat).with_writer(move || into.clone()).finish();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || into.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             let log = RequestLog::default();
             log.write(&line(Outcome::Released));
